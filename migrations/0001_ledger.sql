@@ -1,0 +1,140 @@
+-- +goose Up
+
+-- One row per migration: what was asked for, who works on it, how far it is.
+-- The counters are sums over file, kept in the same transaction as the rows.
+CREATE TABLE migration (
+    id            text        PRIMARY KEY, -- id of the tracking document
+    instance      text        NOT NULL,
+    account_id    text        NOT NULL,
+    source_path   text        NOT NULL,
+    target_dir    text        NOT NULL DEFAULT '', -- known from the first slice on
+
+    state         text        NOT NULL DEFAULT 'pending'
+        CHECK (state IN ('pending', 'running', 'completed', 'failed', 'canceled')),
+    failure_reason text,      -- a word of the engine's vocabulary, never free text
+    bytes_missing bigint      NOT NULL DEFAULT 0, -- room that lacks in a full target
+    requested_at  timestamptz NOT NULL,
+    admitted_at   timestamptz NOT NULL DEFAULT now(),
+    started_at    timestamptz,
+    finished_at   timestamptz,
+    cancel_requested_at timestamptz,
+
+    -- The lease: the right of one worker to this migration, by this clock only.
+    -- The term grows with each claim and fences every write.
+    lease_owner   text,
+    lease_term    bigint      NOT NULL DEFAULT 0,
+    lease_until   timestamptz,
+    served_at     timestamptz, -- start of the last slice: who waited longest is next
+    due_at        timestamptz NOT NULL DEFAULT now(), -- not before; grows while a side is down
+    pauses        integer     NOT NULL DEFAULT 0, -- in a row, without progress between
+    pause_reason  text,
+
+    files_total   bigint      NOT NULL DEFAULT 0,
+    files_done    bigint      NOT NULL DEFAULT 0,
+    files_failed  bigint      NOT NULL DEFAULT 0,
+    files_skipped bigint      NOT NULL DEFAULT 0,
+    folders_total bigint      NOT NULL DEFAULT 0,
+    folders_listed bigint     NOT NULL DEFAULT 0,
+    folders_failed bigint     NOT NULL DEFAULT 0,
+    folders_skipped bigint    NOT NULL DEFAULT 0,
+    bytes_expected bigint     NOT NULL DEFAULT 0, -- what the source says its root holds
+    bytes_total   bigint      NOT NULL DEFAULT 0, -- listed so far
+    bytes_done    bigint      NOT NULL DEFAULT 0,
+
+    -- The mirror: the tracking document is behind while mirrored < changed.
+    changed       bigint      NOT NULL DEFAULT 1,
+    mirrored      bigint      NOT NULL DEFAULT 0,
+    mirrored_at   timestamptz,
+    mirror_due_at timestamptz DEFAULT now(), -- null: final, and nothing left to write
+    mirror_tries  integer     NOT NULL DEFAULT 0, -- in a row
+
+    CONSTRAINT final_is_finished
+        CHECK ((state IN ('completed', 'failed', 'canceled')) = (finished_at IS NOT NULL)),
+    CONSTRAINT failed_has_reason
+        CHECK ((state = 'failed') = (failure_reason IS NOT NULL)),
+    CONSTRAINT final_has_no_lease
+        CHECK (finished_at IS NULL OR lease_owner IS NULL),
+    CONSTRAINT files_add_up
+        CHECK (files_done + files_failed + files_skipped <= files_total)
+);
+
+-- One active migration per instance: the last guard behind the trigger's.
+CREATE UNIQUE INDEX migration_active_instance ON migration (instance)
+    WHERE state IN ('pending', 'running');
+-- The claim looks for due work, longest unserved first.
+CREATE INDEX migration_claim ON migration (served_at NULLS FIRST)
+    WHERE state IN ('pending', 'running');
+-- The mirror's sweep looks for documents that are behind. Not by the counters
+-- themselves: each batch changes them, and an index on them would cost it HOT.
+CREATE INDEX migration_mirror ON migration (mirror_due_at)
+    WHERE mirror_due_at IS NOT NULL;
+
+-- A folder as the source listed it. Its children are complete when it is listed.
+CREATE TABLE folder (
+    migration_id text        NOT NULL REFERENCES migration ON DELETE CASCADE,
+    id           bigint      GENERATED ALWAYS AS IDENTITY,
+    parent_id    bigint, -- null: the root
+    name         text        NOT NULL,
+    path         text        NOT NULL, -- from the root, without a leading slash
+    mod_time     timestamptz,
+    source_id    text        NOT NULL DEFAULT '',
+    target_id    text, -- set once the folder is known to exist in the target
+    state        text        NOT NULL DEFAULT 'pending'
+        CHECK (state IN ('pending', 'listed', 'failed', 'skipped')),
+    attempts     smallint    NOT NULL DEFAULT 0,
+    reason       text,
+    CONSTRAINT listed_has_target CHECK (state <> 'listed' OR target_id IS NOT NULL),
+    PRIMARY KEY (migration_id, id),
+    -- Listing a folder again after a crash adds nothing twice.
+    UNIQUE NULLS NOT DISTINCT (migration_id, parent_id, name)
+) WITH (fillfactor = 80);
+
+-- A file as the source listed it, and what became of it. No index on state and
+-- room in the page: results are then updated in place (HOT).
+CREATE TABLE file (
+    migration_id text        NOT NULL REFERENCES migration ON DELETE CASCADE,
+    id           bigint      GENERATED ALWAYS AS IDENTITY,
+    folder_id    bigint      NOT NULL,
+    name         text        NOT NULL,
+    size         bigint      NOT NULL, -- bytes as listed, then as copied
+    mod_time     timestamptz,
+    created_at   timestamptz,
+    etag         text        NOT NULL DEFAULT '',
+    source_id    text        NOT NULL DEFAULT '',
+    mime         text        NOT NULL DEFAULT '',
+    checksums    text        NOT NULL DEFAULT '',
+    state        text        NOT NULL DEFAULT 'pending'
+        CHECK (state IN ('pending', 'done', 'failed', 'skipped')),
+    attempts     smallint    NOT NULL DEFAULT 0,
+    reason       text, -- why it failed, was skipped, or is tried again
+    md5          bytea,
+    target_id    text,
+    target_name  text, -- where it differs from name
+    note         text, -- what the report has to say of a file that did arrive
+    finished_at  timestamptz,
+    CONSTRAINT done_has_target CHECK (state <> 'done' OR (target_id IS NOT NULL AND md5 IS NOT NULL)),
+    PRIMARY KEY (migration_id, id),
+    UNIQUE (migration_id, folder_id, name)
+) WITH (fillfactor = 70);
+
+-- What the tracking document lists: each entry that failed or was skipped, in
+-- the order it happened. Insert-only, so that file needs no index on state.
+CREATE TABLE notice (
+    migration_id text        NOT NULL REFERENCES migration ON DELETE CASCADE,
+    id           bigint      GENERATED ALWAYS AS IDENTITY,
+    kind         text        NOT NULL CHECK (kind IN ('failed', 'skipped')),
+    path         text        NOT NULL,
+    reason       text        NOT NULL,
+    size         bigint      NOT NULL DEFAULT 0,
+    at           timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (migration_id, kind, id)
+);
+
+-- A cancellation that came before its request. Of several instances that name one
+-- id only the request's own counts.
+CREATE TABLE cancellation (
+    migration_id text        NOT NULL,
+    instance     text        NOT NULL,
+    at           timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (migration_id, instance)
+);

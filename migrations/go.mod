@@ -1,0 +1,3 @@
+module example.org/ncm/migrations
+
+go 1.26.0

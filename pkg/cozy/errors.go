@@ -1,0 +1,102 @@
+package cozy
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+var (
+	// ErrAnswer is wrapped when an answer of success can't be understood or is
+	// larger than its bound. The request may have had its effect.
+	ErrAnswer = errors.New("malformed answer")
+	// ErrTokenRefreshed is wrapped when an upload found its token refused and a
+	// new one was fetched: the same upload with a fresh body may succeed.
+	ErrTokenRefreshed = errors.New("token was refused, a new one is there")
+	// ErrToken is wrapped when no token could be had for an instance.
+	ErrToken = errors.New("no token for the instance")
+	// ErrBodyShort is wrapped when the body of an upload ended before its size.
+	// The stack keeps nothing of such a file.
+	ErrBodyShort = errors.New("body is shorter than announced")
+	// ErrStalled is wrapped when the stack took no bytes of an upload, or did not
+	// answer it, for Config.Stall.
+	ErrStalled = errors.New("upload stalled")
+)
+
+// Error is an answer of the stack other than success. The server's free text is
+// left out, it may hold paths of the server and values of the request.
+type Error struct {
+	Op         string // what was asked for, "create folder"
+	Status     int    // HTTP status
+	Code       string // short machine word: "Conflict", "no_index", may be empty
+	RetryAfter time.Duration
+
+	kind kind
+}
+
+func (e *Error) Error() string {
+	if e.Code == "" {
+		return fmt.Sprintf("%s: status %d", e.Op, e.Status)
+	}
+	return fmt.Sprintf("%s: status %d (%s)", e.Op, e.Status, e.Code)
+}
+
+// kind tells apart what the stack says with the same status.
+type kind int
+
+const (
+	kindOther        kind = iota
+	kindAbsent            // the file, folder or document does not exist
+	kindInstanceGone      // the stack knows no instance of this host
+	kindAppMissing        // the token's application is not installed
+	kindTokenFault        // the token is missing, expired or not understood
+	kindTooLarge          // the file exceeds the quota or the stack's limit
+	kindScope             // the token has an empty scope
+)
+
+// IsNotFound says whether the file, folder or document that was asked for does
+// not exist, in an instance that answers. An unknown instance or a foreign 404
+// (of a proxy) is something else.
+func IsNotFound(err error) bool { return is(err, func(e *Error) bool { return e.kind == kindAbsent }) }
+
+// IsConflict says whether a name is taken or a revision is stale.
+func IsConflict(err error) bool {
+	return is(err, func(e *Error) bool { return e.Status == http.StatusConflict })
+}
+
+// IsTokenRefused says whether the token itself was refused: missing, expired,
+// malformed or made for another instance.
+func IsTokenRefused(err error) bool {
+	return is(err, func(e *Error) bool { return e.kind == kindTokenFault })
+}
+
+// IsForbidden says whether the token is good but does not allow the request.
+func IsForbidden(err error) bool {
+	return is(err, func(e *Error) bool {
+		return e.Status == http.StatusForbidden || e.kind == kindAppMissing || e.kind == kindScope
+	})
+}
+
+// IsBlocked says whether the instance exists and is blocked.
+func IsBlocked(err error) bool {
+	return is(err, func(e *Error) bool { return e.Status == http.StatusPaymentRequired })
+}
+
+// IsInstanceGone says whether the stack or the token source knows no such
+// instance.
+func IsInstanceGone(err error) bool {
+	return is(err, func(e *Error) bool { return e.kind == kindInstanceGone })
+}
+
+// IsTooLarge says whether a file exceeds the quota or the largest size that the
+// stack stores. A limit of a proxy, or of the database on a document, has the
+// same status and is something else.
+func IsTooLarge(err error) bool {
+	return is(err, func(e *Error) bool { return e.kind == kindTooLarge })
+}
+
+func is(err error, holds func(*Error) bool) bool {
+	var e *Error
+	return errors.As(err, &e) && holds(e)
+}

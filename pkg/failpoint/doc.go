@@ -1,0 +1,32 @@
+// Package failpoint names the places where a crash falls between two writes to
+// different systems, so that tests can crash there. A build without the tag
+// "failpoints" contains nothing of it.
+package failpoint
+
+// The places. ARCHITECTURE.md lists what is true at each and who repairs it.
+const (
+	// TriggerDocument: the tracking document exists, the account is not saved.
+	TriggerDocument = "trigger-document"
+	// TriggerAccount: the account is saved, the document is not claimed.
+	TriggerAccount = "trigger-account"
+	// TriggerClaim: the document is claimed, its message is not published.
+	TriggerClaim = "trigger-claim"
+	// TriggerPublished: the broker has the message, the caller has no answer.
+	TriggerPublished = "trigger-published"
+	// Admitted: the ledger has the request, the broker still has the message.
+	Admitted = "admitted"
+	// Canceled: the ledger has the cancellation, the broker still has the message.
+	Canceled = "canceled"
+	// Claimed: the ledger gave a lease, nobody renews it.
+	Claimed = "claimed"
+	// FolderMade: the target has a folder, the ledger does not know.
+	FolderMade = "folder-made"
+	// FileCreated: the target has a file, the ledger does not know.
+	FileCreated = "file-created"
+	// BadCopy: the target has a file with wrong content that is to be removed.
+	BadCopy = "bad-copy"
+	// Finished: the ledger has the final state, the tracking document does not.
+	Finished = "finished"
+	// Mirrored: the tracking document is up to date, the ledger does not know.
+	Mirrored = "mirrored"
+)

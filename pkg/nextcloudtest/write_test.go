@@ -1,0 +1,71 @@
+package nextcloudtest_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"example.org/ncm/pkg/nextcloudtest"
+)
+
+func TestWrittenFilesAreThereWhole(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, nextcloudtest.Config{})
+	steps := []struct {
+		method, path, body string
+		header             []string
+		status             int
+	}{
+		{"PUT", "no/parent.txt", "x", nil, 409},
+		{"MKCOL", "dir", "", nil, 201},
+		{"MKCOL", "dir", "", nil, 405},
+		{"PUT", "dir/a.txt", "one", []string{"X-OC-Mtime", "1000000000"}, 201},
+		{"PUT", "dir/a.txt", "two", nil, 204},
+		{"PUT", "dir/.htaccess", "x", nil, 400},
+		{"PUT", "dir/x.part", "x", nil, 400},
+		{"PUT", "dir/" + strings.Repeat("n", 251), "x", nil, 400},
+		{"MOVE", "dir/a.txt", "", []string{"Destination", c.url + files + "b%20c.txt"}, 201},
+		{"COPY", "b%20c.txt", "", []string{"Destination", c.url + files + "dir/d.txt"}, 201},
+		{"DELETE", "dir", "", nil, 204},
+		{"GET", "dir/d.txt", "", nil, 404},
+		{"GET", "b%20c.txt", "", nil, 200},
+	}
+	for _, s := range steps {
+		if a := c.must(s.method, files+s.path, s.body, s.header...); a.status != s.status {
+			t.Errorf("%s %s: status %d, want %d: %s", s.method, s.path, a.status, s.status, a.body)
+		}
+	}
+	got, err := os.ReadFile(filepath.Join(c.srv.Root("alice"), "b c.txt"))
+	if err != nil || string(got) != "two" {
+		t.Errorf("on disk: %q, %v", got, err)
+	}
+}
+
+func TestZipHasTheRecordedLayout(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, nextcloudtest.Config{})
+	c.write("dir/é.txt", "hello")
+	c.write("dir/sub/b.txt", "")
+	a := c.must("GET", files+"dir?accept=zip&files="+url.QueryEscape(`["é.txt","sub"]`), "")
+	z, err := zip.NewReader(bytes.NewReader([]byte(a.body)), int64(len(a.body)))
+	c.ok(err)
+	var got []string
+	for _, f := range z.File {
+		got = append(got, fmt.Sprintf("%s %d %#x %d", f.Name, f.UncompressedSize64, f.Flags, f.Method))
+		r, err := f.Open()
+		c.ok(err)
+		if _, err := io.Copy(io.Discard, r); err != nil { // the reader checks the CRC32
+			t.Errorf("%s: %v", f.Name, err)
+		}
+	}
+	want := []string{"é.txt 5 0x808 0", "sub/ 0 0x0 0", "sub/b.txt 0 0x8 0"}
+	if !equal(got, want) {
+		t.Errorf("members %q, want %q", got, want)
+	}
+}

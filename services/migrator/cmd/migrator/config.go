@@ -1,0 +1,81 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"example.org/ncm/pkg/config"
+	"example.org/ncm/pkg/queue"
+	"example.org/ncm/pkg/stack"
+)
+
+// runConfig holds the settings of `migrator run`.
+type runConfig struct {
+	stack.Settings
+	LedgerConfig
+
+	queue.Broker
+	DeliveryLimit   int  `envconfig:"DELIVERY_LIMIT" default:"20" desc:"how often a message may come back before it is a dead letter"`
+	PassiveTopology bool `envconfig:"PASSIVE_TOPOLOGY" default:"false" desc:"only check that exchange and queues exist, where the broker's operator declares them"`
+
+	OpsAddr  string `envconfig:"OPS_ADDR" default:":8081" desc:"address of /healthz, /readyz and /metrics"`
+	LogLevel string `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error; debug names files"`
+
+	Slots     int `envconfig:"SLOTS" default:"4" desc:"migrations worked on at once"`
+	Transfers int `envconfig:"TRANSFERS" default:"16" desc:"files copied at once, per migration"`
+	Requests  int `envconfig:"SOURCE_REQUESTS" default:"16" desc:"requests that may wait for a Nextcloud's answer at once, per migration; at 8 a password that is revoked in the midst cannot lock this address out of that Nextcloud, which takes 11 refused logins"`
+	Listers   int `envconfig:"LISTERS" default:"4" desc:"folders listed at once, per migration"`
+	Attempts  int `envconfig:"ATTEMPTS" default:"5" desc:"passes an entry gets before it is reported as failed"`
+
+	LeaseTTL     time.Duration `envconfig:"LEASE_TTL" default:"15s" desc:"after this long without renewal another worker takes a migration over"`
+	SliceTime    time.Duration `envconfig:"SLICE_TIME" default:"1m" desc:"a migration yields its slot after this when others wait"`
+	DrainGrace   time.Duration `envconfig:"DRAIN_GRACE" default:"1500ms" desc:"how long transfers under way may go on after a stop; then they are cut, and another worker repeats them"`
+	ShutdownTime time.Duration `envconfig:"SHUTDOWN_TIME" default:"20s" desc:"how long a stop may take in all; longer than DRAIN_GRACE"`
+
+	AllowHTTP     bool           `envconfig:"ALLOW_HTTP_NEXTCLOUD" default:"false" desc:"allow Nextclouds without TLS, for development"`
+	AllowedRanges []netip.Prefix `envconfig:"ALLOWED_PRIVATE_RANGES" desc:"networks such as 10.1.0.0/16 that a Nextcloud may be in although they are not public"`
+}
+
+// LedgerConfig holds the settings of everything that needs the ledger.
+type LedgerConfig struct {
+	DatabaseURL   config.Secret `envconfig:"DATABASE_URL" required:"true" desc:"postgres:// URL of the ledger"`
+	DatabaseConns int32         `envconfig:"DATABASE_CONNS" default:"12" desc:"most connections to the ledger"`
+}
+
+// Validate reports what no single field can know.
+func (c *runConfig) Validate() error {
+	faults := []error{c.Broker.Validate(), c.Settings.Validate()}
+	for name, n := range map[string]int{
+		"SLOTS": c.Slots, "TRANSFERS": c.Transfers, "SOURCE_REQUESTS": c.Requests, "LISTERS": c.Listers, "ATTEMPTS": c.Attempts, "DELIVERY_LIMIT": c.DeliveryLimit,
+	} {
+		if n < 1 {
+			faults = append(faults, fmt.Errorf("%s: at least 1", name))
+		}
+	}
+	if c.LeaseTTL < 3*time.Second {
+		faults = append(faults, errors.New("LEASE_TTL: at least 3s"))
+	}
+	if c.DatabaseConns < 4 {
+		faults = append(faults, errors.New("DATABASE_CONNS: at least 4"))
+	}
+	if c.ShutdownTime <= c.DrainGrace {
+		faults = append(faults, errors.New("SHUTDOWN_TIME: longer than DRAIN_GRACE"))
+	}
+	return errors.Join(faults...)
+}
+
+// checkSourceURL refuses what the trigger refuses too: an account may have been
+// written by somebody else.
+func (c *runConfig) checkSourceURL(raw string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil:
+		return errors.New("the account's URL is not one")
+	case u.Scheme != "https" && (u.Scheme != "http" || !c.AllowHTTP):
+		return errors.New("the account's URL is not https")
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"example.org/ncm/pkg/config"
+	"example.org/ncm/pkg/queue"
+)
+
+// deadLettersCommand looks after messages that no redelivery can mend.
+type deadLettersCommand struct {
+	List   listDeadLetters   `cmd:"" help:"Print the dead letters and leave them where they are."`
+	Replay replayDeadLetters `cmd:"" help:"Send dead letters again, as they first were."`
+	Drop   dropDeadLetters   `cmd:"" help:"Delete dead letters."`
+}
+
+func (*deadLettersCommand) settings() any { return new(queue.Broker) }
+
+func openDeadLetters() (*queue.DeadLetters, error) {
+	var broker queue.Broker
+	if err := config.Load("", &broker); err != nil {
+		return nil, err
+	}
+	authorities, err := broker.TLS()
+	if err != nil {
+		return nil, err
+	}
+	return queue.NewDeadLetters(queue.DeadLettersConfig{
+		URL: broker.RabbitMQURL.Reveal(), TLS: authorities, Name: "migrator dead-letters", Topology: queue.NewTopology(0, true),
+	})
+}
+
+type listDeadLetters struct {
+	Most int  `default:"100" help:"How many to print at most."`
+	JSON bool `name:"json" help:"One JSON object a line instead of a table."`
+}
+
+// letter is how a dead letter is printed.
+type letter struct {
+	MessageID string    `json:"message_id"`
+	Key       string    `json:"routing_key"`
+	From      string    `json:"from_queue"`
+	Reason    string    `json:"reason"`
+	Published time.Time `json:"published_at"`
+	Bytes     int       `json:"bytes"`
+}
+
+// Run implements the command.
+func (c *listDeadLetters) Run(ctx context.Context, stdout io.Writer) error {
+	letters, err := openDeadLetters()
+	if err != nil {
+		return err
+	}
+	found, err := letters.List(ctx, c.Most)
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	encoder := json.NewEncoder(stdout)
+	if !c.JSON {
+		fmt.Fprintln(table, "MESSAGE\tKEY\tFROM\tPUBLISHED\tBYTES\tREASON")
+	}
+	for _, d := range found {
+		l := letter{d.MessageID, d.RoutingKey, d.From, d.Reason, d.Published.UTC(), len(d.Body)}
+		if c.JSON {
+			err = encoder.Encode(l)
+		} else {
+			_, err = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\n",
+				l.MessageID, l.Key, l.From, l.Published.Format(time.RFC3339), l.Bytes, l.Reason)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return table.Flush()
+}
+
+// chosen says which dead letters a command is about.
+type chosen struct {
+	Message string `arg:"" optional:"" help:"Message id, which is the migration's."`
+	All     bool   `help:"All of them, up to --most."`
+	Most    int    `default:"1000" help:"How many of the first are looked at."`
+}
+
+// Validate wants one way of choosing, so that nothing is hit by accident.
+func (c *chosen) Validate() error {
+	if (c.Message == "") != c.All {
+		return errors.New("either a message id or --all is needed")
+	}
+	return nil
+}
+
+func (c *chosen) match(d queue.DeadLetter) bool { return c.All || d.MessageID == c.Message }
+
+type replayDeadLetters struct{ chosen }
+
+// Run implements the command.
+func (c *replayDeadLetters) Run(ctx context.Context, stdout io.Writer) error {
+	return c.each(ctx, stdout, "replayed", (*queue.DeadLetters).Replay)
+}
+
+type dropDeadLetters struct{ chosen }
+
+// Run implements the command.
+func (c *dropDeadLetters) Run(ctx context.Context, stdout io.Writer) error {
+	return c.each(ctx, stdout, "dropped", (*queue.DeadLetters).Drop)
+}
+
+func (c *chosen) each(
+	ctx context.Context, stdout io.Writer, done string,
+	do func(*queue.DeadLetters, context.Context, int, func(queue.DeadLetter) bool) (int, error),
+) error {
+	letters, err := openDeadLetters()
+	if err != nil {
+		return err
+	}
+	n, err := do(letters, ctx, c.Most, c.match)
+	fmt.Fprintf(stdout, "%s %d dead letters\n", done, n)
+	return err
+}

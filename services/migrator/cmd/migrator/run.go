@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.org/ncm/pkg/config"
+	"example.org/ncm/pkg/cozy"
+	"example.org/ncm/pkg/egress"
+	"example.org/ncm/pkg/queue"
+	"example.org/ncm/pkg/service"
+	"example.org/ncm/services/migrator/internal/postgres"
+	"example.org/ncm/services/migrator/internal/transfer"
+	"example.org/ncm/services/migrator/internal/worker"
+)
+
+// relisten is the pause before a broken LISTEN connection is made anew.
+const relisten = time.Second
+
+// runCommand is the worker.
+type runCommand struct{}
+
+func (*runCommand) settings() any { return new(runConfig) }
+
+// Run wires the parts and runs them until ctx ends.
+func (*runCommand) Run(ctx context.Context, stdout io.Writer) error {
+	var cfg runConfig
+	if err := config.Load("", &cfg); err != nil {
+		return err
+	}
+	logger, err := service.NewLogger(stdout, cfg.LogLevel, "migrator")
+	if err != nil {
+		return err
+	}
+	logger.InfoContext(ctx, "settings", "settings", config.Redacted("", &cfg))
+	ledger, err := postgres.Open(ctx, cfg.DatabaseURL.Reveal(), cfg.DatabaseConns)
+	if err != nil {
+		return err
+	}
+	defer ledger.Close()
+	parts, err := assemble(ctx, &cfg, ledger, logger)
+	if err != nil {
+		return err
+	}
+	return service.Run(ctx, logger, cfg.ShutdownTime, parts...)
+}
+
+// assemble makes the parts, in the order in which they start.
+func assemble(ctx context.Context, cfg *runConfig, ledger *postgres.Ledger, logger *slog.Logger) ([]service.Part, error) {
+	registry := service.NewRegistry()
+	ends, err := openSides(cfg, logger)
+	if err != nil {
+		return nil, err
+	}
+	engine := worker.New(worker.Config{
+		Owner:   owner(),
+		Ledger:  ledger,
+		Slice:   func(l transfer.Lease) transfer.Ledger { return ledger.Slice(l) },
+		Sides:   ends,
+		Logger:  logger,
+		Metrics: worker.NewMetrics(registry),
+		Slots:   cfg.Slots, Transfers: cfg.Transfers, Listers: cfg.Listers, Attempts: cfg.Attempts,
+		LeaseTTL: cfg.LeaseTTL, SliceTime: cfg.SliceTime, DrainGrace: cfg.DrainGrace,
+	})
+	consumer, err := newConsumer(cfg, ledger, ends.hosts, registry, logger)
+	if err != nil {
+		return nil, err
+	}
+	operations := service.NewOperations(logger, registry,
+		service.Check{Name: "rabbitmq", Ask: func(context.Context) error { return consumer.Ready() }},
+		service.Check{Name: "postgres", Ask: ledger.Ping})
+	ops, err := service.Listen(ctx, service.ServerConfig{Name: "operations", Addr: cfg.OpsAddr, Handler: operations, Logger: logger})
+	if err != nil {
+		return nil, err
+	}
+	return []service.Part{
+		ops.Part(),
+		service.Loop("listener", func(ctx context.Context) error { return listen(ctx, ledger, engine, logger) }),
+		service.Loop("worker", engine.Run),
+		service.Loop("consumer", consumer.Run),
+	}, nil
+}
+
+func openSides(cfg *runConfig, logger *slog.Logger) (*sides, error) {
+	stack, hosts, err := cfg.Open(cozy.DefaultScope, cfg.Transfers+cfg.Listers, logger)
+	if err != nil {
+		return nil, err
+	}
+	return &sides{
+		stack:    stack,
+		hosts:    hosts,
+		source:   egress.NewTransport(egress.Options{Allow: cfg.AllowedRanges, MaxIdleConnsPerHost: cfg.Transfers + cfg.Listers}),
+		requests: cfg.Requests,
+		checkURL: cfg.checkSourceURL,
+		logger:   logger,
+	}, nil
+}
+
+// owner names this process among all workers and its own earlier lives.
+func owner() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "/" + uuid.NewString()
+}
+
+func newConsumer(cfg *runConfig, ledger *postgres.Ledger, hosts cozy.Hosts, reg prometheus.Registerer, logger *slog.Logger) (*queue.Consumer, error) {
+	admission := worker.Admission{Ledger: ledger, Host: hosts.Check, Logger: logger}
+	authorities, err := cfg.TLS()
+	if err != nil {
+		return nil, err
+	}
+	return queue.NewConsumer(queue.ConsumerConfig{
+		URL:      cfg.RabbitMQURL.Reveal(),
+		TLS:      authorities,
+		Name:     "migrator",
+		Topology: queue.NewTopology(cfg.DeliveryLimit, cfg.PassiveTopology),
+		Handler: func(ctx context.Context, d queue.Delivery) queue.Verdict {
+			handle := admission.Requested
+			if d.Queue == queue.QueueCanceled {
+				handle = admission.Canceled
+			}
+			return verdict(handle(ctx, d.Body))
+		},
+		Ready:      ledger.Ping,
+		Logger:     logger,
+		Registerer: reg,
+	})
+}
+
+// verdict is what the broker is told of an admission.
+func verdict(err error) queue.Verdict {
+	switch {
+	case err == nil:
+		return queue.Done()
+	case errors.Is(err, worker.ErrDead):
+		return queue.Dead(err.Error())
+	default:
+		return queue.Later(err.Error())
+	}
+}
+
+// listen passes the ledger's notifications to the worker for as long as it runs.
+func listen(ctx context.Context, ledger *postgres.Ledger, w *worker.Worker, logger *slog.Logger) error {
+	for {
+		err := ledger.Listen(ctx, postgres.Listener{Work: w.Wake, Canceled: w.Cancel})
+		if ctx.Err() != nil {
+			return nil
+		}
+		logger.WarnContext(ctx, "ledger's notifications are away", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(relisten):
+		}
+	}
+}

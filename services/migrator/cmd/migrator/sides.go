@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"example.org/ncm/pkg/contract"
+	"example.org/ncm/pkg/cozy"
+	"example.org/ncm/services/migrator/internal/instance"
+	"example.org/ncm/services/migrator/internal/nextcloud"
+	"example.org/ncm/services/migrator/internal/transfer"
+	"example.org/ncm/services/migrator/internal/worker"
+)
+
+// sides opens the two ends of a migration with the adapters.
+type sides struct {
+	stack    *cozy.Stack
+	hosts    cozy.Hosts
+	source   http.RoundTripper // shared by all sources; decides what may be dialled
+	requests int               // that may be unanswered at once, per source
+	checkURL func(string) error
+	logger   *slog.Logger
+}
+
+var _ worker.Sides = (*sides)(nil)
+
+// Instance implements worker.Sides.
+func (s *sides) Instance(host string) (worker.Instance, error) {
+	i, err := s.instance(host)
+	if err != nil {
+		return nil, err
+	}
+	return &oneInstance{documents: instance.NewDocuments(i), instance: i}, nil
+}
+
+func (s *sides) instance(host string) (*cozy.Instance, error) {
+	host, err := s.hosts.Check(host)
+	if err != nil {
+		return nil, &transfer.Error{Side: transfer.SideTarget, Class: transfer.MigrationStops, Reason: transfer.ReasonInstanceGone, Err: err}
+	}
+	return s.stack.Instance(host), nil
+}
+
+// Source implements worker.Sides.
+func (s *sides) Source(ctx context.Context, m transfer.Migration) (transfer.Source, error) {
+	i, err := s.instance(m.Instance)
+	if err != nil {
+		return nil, err
+	}
+	account, err := instance.NewDocuments(i).Account(ctx, m.AccountID)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkURL(account.Auth.URL); err != nil {
+		return nil, &transfer.Error{Side: transfer.SideSource, Class: transfer.MigrationStops, Reason: transfer.ReasonLoginRefused, Err: err}
+	}
+	source, err := nextcloud.New(nextcloud.Config{
+		HTTP:       s.source,
+		BaseURL:    account.Auth.URL,
+		Login:      account.Auth.Login,
+		Password:   account.Auth.Password,
+		UserID:     account.WebDAVUserID,
+		Root:       m.SourcePath,
+		Unanswered: s.requests,
+		Logger:     s.logger.With("migration", m.ID),
+	})
+	if err != nil {
+		return nil, &transfer.Error{Side: transfer.SideSource, Class: transfer.MigrationStops, Reason: transfer.ReasonLoginRefused, Err: err}
+	}
+	return source, nil
+}
+
+// oneInstance is worker.Instance over the adapter.
+type oneInstance struct {
+	documents *instance.Documents
+	instance  *cozy.Instance
+}
+
+func (o *oneInstance) Tracking(ctx context.Context, id string) (contract.Tracking, error) {
+	doc, _, err := o.documents.Tracking(ctx, id)
+	return doc, missing(err)
+}
+
+func (o *oneInstance) WriteTracking(ctx context.Context, id string, update func(context.Context, *contract.Tracking) error) error {
+	var refused error
+	_, err := o.documents.WriteTracking(ctx, id,
+		func() error { return ctx.Err() },
+		func(doc *contract.Tracking) bool {
+			refused = update(ctx, doc)
+			return refused == nil
+		})
+	if refused != nil {
+		return refused
+	}
+	return missing(err)
+}
+
+// missing says in the worker's words that a document does not exist.
+func missing(err error) error {
+	if errors.Is(err, transfer.ErrNotFound) {
+		return errors.Join(worker.ErrNoDocument, err)
+	}
+	return err
+}
+
+func (o *oneInstance) Room(ctx context.Context) (int64, bool, error) {
+	return instance.NewTarget(o.instance).Room(ctx)
+}
+
+func (o *oneInstance) Target(ctx context.Context, targetDir string) (transfer.Target, string, error) {
+	target := instance.NewTarget(o.instance)
+	id, err := target.TargetRoot(ctx, targetDir)
+	if err != nil {
+		return nil, "", err
+	}
+	return target, id, nil
+}

@@ -1,0 +1,8 @@
+// Package instance is the target of a migration: it turns what the engine and
+// the worker want into files and documents of one Cozy instance, and what the
+// stack says into classified errors.
+//
+// [Target] writes files, [Documents] reads the account and keeps the tracking
+// document. Both are safe for concurrent use. Errors are *transfer.Error, but
+// for the end of the caller's context, whose cause comes back as it is.
+package instance

@@ -1,0 +1,200 @@
+package instance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"example.org/ncm/pkg/cozy"
+	"example.org/ncm/services/migrator/internal/transfer"
+)
+
+var _ transfer.Target = (*Target)(nil)
+
+// Target writes the files and folders of one instance.
+//
+// A vanished or trashed parent is ReasonParentGone, a name that the stack does
+// not take ReasonNameRefused, a name that something has wraps ErrNameTaken: all
+// three only fail the entry.
+type Target struct {
+	cozy *cozy.Instance
+}
+
+// NewTarget makes the target of an instance. Nothing is sent yet.
+func NewTarget(i *cozy.Instance) *Target { return &Target{cozy: i} }
+
+// TargetRoot gives the id of the folder that the migration goes into and makes
+// what is missing on the way to it. What only fails an entry elsewhere stops the
+// migration here.
+func (t *Target) TargetRoot(ctx context.Context, targetDir string) (id string, err error) {
+	id = cozy.RootDirID
+	for name := range strings.SplitSeq(targetDir, "/") {
+		if name == "" {
+			continue
+		}
+		if id, err = t.EnsureFolder(ctx, id, name, time.Time{}); err != nil {
+			return "", rootError(err)
+		}
+	}
+	return id, nil
+}
+
+func rootError(err error) error {
+	var e *transfer.Error
+	if !errors.As(err, &e) || e.Class != transfer.EntryFails {
+		return err
+	}
+	if e.Reason == transfer.ReasonParentGone {
+		return again(e.Reason, e.Err) // moved away since the step before
+	}
+	return stops(e.Reason, e.Err)
+}
+
+// Room is how many bytes the instance takes on; limited is false when it has no
+// quota.
+func (t *Target) Room(ctx context.Context) (bytes int64, limited bool, err error) {
+	usage, err := t.cozy.DiskUsage(ctx)
+	if err != nil {
+		return 0, false, classify(ctx, err)
+	}
+	if usage.Quota == 0 {
+		return 0, false, nil
+	}
+	return max(0, usage.Quota-usage.Used), true, nil
+}
+
+// EnsureFolder implements transfer.Target.
+func (t *Target) EnsureFolder(ctx context.Context, parentID, name string, modTime time.Time) (id string, err error) {
+	if err := checkName(name); err != nil {
+		return "", err
+	}
+	// Twice, because what had the name may go away between the two requests.
+	for range 2 {
+		id, err = t.makeFolder(ctx, parentID, name, modTime)
+		if !errors.Is(err, transfer.ErrNameTaken) {
+			return id, err
+		}
+		found, findErr := t.Find(ctx, parentID, name)
+		switch {
+		case findErr == nil && found.Folder:
+			return found.ID, nil
+		case findErr == nil:
+			return "", err
+		case !errors.Is(findErr, transfer.ErrNotFound):
+			return "", findErr
+		}
+	}
+	// Not as a name that is taken: the folder would get a number for nothing.
+	return "", again(transfer.ReasonNameTaken, errNameUnclear)
+}
+
+var errNameUnclear = errors.New("the name is refused as taken, and nothing has it")
+
+func (t *Target) makeFolder(ctx context.Context, parentID, name string, modTime time.Time) (id string, err error) {
+	made, err := t.cozy.MakeDir(ctx, parentID, name, times(modTime, modTime))
+	if err != nil {
+		return "", t.createError(ctx, name, maxFolderName, err)
+	}
+	if made.Trashed {
+		return "", fails(transfer.ReasonParentGone, errParentTrashed)
+	}
+	return made.ID, nil
+}
+
+// errParentTrashed: the stack makes folders in the trash as everywhere else.
+var errParentTrashed = errors.New("parent folder is in the trash")
+
+// Create implements transfer.Target.
+func (t *Target) Create(ctx context.Context, f transfer.NewFile) (transfer.Stored, error) {
+	if err := checkName(f.Name); err != nil {
+		return transfer.Stored{}, err
+	}
+	stored, err := t.cozy.Upload(ctx, cozy.Upload{
+		DirID: f.ParentID,
+		Name:  f.Name,
+		Size:  f.Size,
+		Times: times(f.CreatedAt, f.ModTime),
+		MIME:  saneMIME(f.MIME),
+		Body:  f.Body,
+	})
+	switch {
+	case err == nil:
+		return storedFile(stored), nil
+	case cozy.IsTooLarge(err):
+		return transfer.Stored{}, t.tooLarge(ctx, f.Size, err)
+	}
+	return transfer.Stored{}, t.createError(ctx, f.Name, maxFileName, err)
+}
+
+// tooLarge finds out what the stack means: a full instance and a file beyond the
+// stack's own limit get the same answer.
+func (t *Target) tooLarge(ctx context.Context, size int64, refused error) error {
+	switch room, limited, err := t.Room(ctx); {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return stops(transfer.ReasonQuota, refused)
+	case !limited:
+		return fails(transfer.ReasonTooLarge, refused)
+	case room >= size:
+		return again(transfer.ReasonTooLarge, refused) // unless room was just made
+	}
+	return stops(transfer.ReasonQuota, refused)
+}
+
+// createError classifies what the creation of a file or folder ended in. Beyond
+// limit bytes a name makes the stack fail in an unspecific way.
+func (t *Target) createError(ctx context.Context, name string, limit int, err error) error {
+	var answer *cozy.Error
+	switch {
+	case !errors.As(err, &answer) || errors.Is(err, cozy.ErrToken):
+	case cozy.IsNotFound(err):
+		return fails(transfer.ReasonParentGone, err)
+	case cozy.IsConflict(err):
+		return nameTaken(err)
+	case answer.Status == http.StatusUnprocessableEntity,
+		answer.Status == http.StatusInternalServerError && len(name) > limit:
+		return fails(transfer.ReasonNameRefused, err)
+	}
+	return classify(ctx, err)
+}
+
+// Find implements transfer.Target.
+func (t *Target) Find(ctx context.Context, parentID, name string) (transfer.Stored, error) {
+	if err := checkName(name); err != nil {
+		return transfer.Stored{}, err
+	}
+	found, err := t.cozy.FindInDir(ctx, parentID, name)
+	switch {
+	case cozy.IsNotFound(err) && !errors.Is(err, cozy.ErrToken):
+		return transfer.Stored{}, fails(transfer.ReasonNotFound, fmt.Errorf("%w: %w", transfer.ErrNotFound, err))
+	case err != nil:
+		return transfer.Stored{}, classify(ctx, err)
+	case found.Trashed:
+		return transfer.Stored{}, fails(transfer.ReasonParentGone, errParentTrashed)
+	}
+	return storedFile(found), nil
+}
+
+// Remove implements transfer.Target. The file does not go to the trash, where it
+// would count in the quota.
+func (t *Target) Remove(ctx context.Context, id string) error {
+	err := t.cozy.Destroy(ctx, id)
+	if cozy.IsNotFound(err) && !errors.Is(err, cozy.ErrToken) {
+		return nil
+	}
+	return classify(ctx, err)
+}
+
+// Check implements transfer.Target by reading the root folder.
+func (t *Target) Check(ctx context.Context) error {
+	_, err := t.cozy.FileByID(ctx, cozy.RootDirID)
+	return classify(ctx, err)
+}
+
+func storedFile(f cozy.File) transfer.Stored {
+	return transfer.Stored{ID: f.ID, Name: f.Name, Folder: f.Folder, Size: f.Size, MD5: f.MD5}
+}

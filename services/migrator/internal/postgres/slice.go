@@ -1,0 +1,334 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"example.org/ncm/services/migrator/internal/transfer"
+)
+
+// Slice is the ledger of one migration under one term of its lease.
+type Slice struct {
+	ledger *Ledger
+	lease  transfer.Lease
+}
+
+var _ transfer.Ledger = (*Slice)(nil)
+
+// Slice binds the ledger to a lease.
+func (l *Ledger) Slice(lease transfer.Lease) *Slice { return &Slice{l, lease} }
+
+// lockTerm is the first statement of each write. It also makes the second one see
+// the row as the last writer left it.
+const lockTerm = `
+	SELECT FROM migration
+	WHERE id = @id AND lease_term = @term AND lease_owner = @owner
+	FOR UPDATE`
+
+// write runs the lock and one statement in a single round trip, which Postgres
+// takes as one transaction. The statement changes the migration's row or nothing.
+func (s *Slice) write(ctx context.Context, sql string, args pgx.NamedArgs) error {
+	args = fence(s.lease, args)
+	batch := &pgx.Batch{}
+	batch.Queue(lockTerm, args)
+	batch.Queue(sql, args).Exec(nil)
+	results := s.ledger.pool.SendBatch(ctx, batch)
+	_, err := results.Exec()
+	if err == nil {
+		tag, execErr := results.Exec()
+		err = execErr
+		if err == nil && tag.RowsAffected() == 0 {
+			err = transfer.ErrLeaseLost
+		}
+	}
+	if closeErr := results.Close(); err == nil {
+		err = closeErr
+	}
+	return classify(err)
+}
+
+// Folders implements transfer.Ledger.
+func (s *Slice) Folders(ctx context.Context, after int64, limit int) ([]transfer.Folder, error) {
+	return scan(ctx, s.ledger, selectFolder+`
+		WHERE f.migration_id = @id AND f.id > @after AND f.state = 'pending'
+		ORDER BY f.id
+		LIMIT @limit`,
+		pgx.NamedArgs{"id": s.lease.ID, "after": after, "limit": limit}, folderRow)
+}
+
+// Folder implements transfer.Ledger.
+func (s *Slice) Folder(ctx context.Context, id int64) (transfer.Folder, error) {
+	found, err := scan(ctx, s.ledger, selectFolder+`
+		WHERE f.migration_id = @id AND f.id = @folder`,
+		pgx.NamedArgs{"id": s.lease.ID, "folder": id}, folderRow)
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("folder %d is not in the ledger", id)
+	}
+	if err != nil {
+		return transfer.Folder{}, err
+	}
+	return found[0], nil
+}
+
+const selectFolder = `
+	SELECT f.id, coalesce(f.parent_id, 0), f.name, f.path, f.mod_time, f.attempts,
+		coalesce(p.target_id, '') AS parent_target,
+		coalesce(f.target_id, '') AS target_id
+	FROM folder f
+	LEFT JOIN folder p ON p.migration_id = f.migration_id AND p.id = f.parent_id`
+
+func folderRow(row pgx.CollectableRow) (f transfer.Folder, err error) {
+	var mod *time.Time
+	err = row.Scan(&f.ID, &f.ParentID, &f.Name, &f.Path, &mod, &f.Attempts, &f.ParentTarget, &f.TargetID)
+	f.ModTime = orZero(mod)
+	return f, err
+}
+
+// SetTarget implements transfer.Ledger.
+func (s *Slice) SetTarget(ctx context.Context, id int64, targetID string) error {
+	return s.write(ctx, `
+		WITH fence AS (
+			SELECT id FROM migration
+			WHERE id = @id AND lease_term = @term AND lease_owner = @owner
+		), moved AS (
+			UPDATE folder SET target_id = @target_id
+			FROM fence
+			WHERE folder.migration_id = @id AND folder.id = @folder
+		)
+		UPDATE migration SET changed = changed + 1
+		FROM fence WHERE migration.id = fence.id`,
+		pgx.NamedArgs{"folder": id, "target_id": targetID})
+}
+
+// Files implements transfer.Ledger.
+func (s *Slice) Files(ctx context.Context, after int64, limit int) ([]transfer.File, error) {
+	return scan(ctx, s.ledger, `
+		SELECT f.id, f.name, f.folder_id, d.path, d.target_id, f.size, f.mod_time, f.created_at,
+			f.etag, f.mime, f.checksums, f.attempts
+		FROM file f
+		JOIN folder d ON d.migration_id = f.migration_id AND d.id = f.folder_id
+		WHERE f.migration_id = @id AND f.id > @after AND f.state = 'pending'
+		ORDER BY f.id
+		LIMIT @limit`,
+		pgx.NamedArgs{"id": s.lease.ID, "after": after, "limit": limit},
+		func(row pgx.CollectableRow) (f transfer.File, err error) {
+			var mod, created *time.Time
+			err = row.Scan(&f.ID, &f.Name, &f.FolderID, &f.FolderPath, &f.FolderTarget, &f.Size, &mod, &created,
+				&f.ETag, &f.MIME, &f.Checksums, &f.Attempts)
+			f.ModTime, f.CreatedAt = orZero(mod), orZero(created)
+			return f, err
+		})
+}
+
+func scan[T any](ctx context.Context, l *Ledger, sql string, args pgx.NamedArgs, row pgx.RowToFunc[T]) ([]T, error) {
+	rows, err := l.pool.Query(ctx, sql, args)
+	if err != nil {
+		return nil, classify(err)
+	}
+	all, err := pgx.CollectRows(rows, row)
+	return all, classify(err)
+}
+
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}
+
+// columns are the children of a page, column by column as unnest wants them.
+type columns struct {
+	name, etag, sourceID, mime, checksums []string
+	skip                                  []*string
+	size                                  []int64
+	mod, created                          []*time.Time
+}
+
+func (c *columns) add(e transfer.Entry) {
+	c.name = append(c.name, e.Name)
+	c.etag = append(c.etag, e.ETag)
+	c.sourceID = append(c.sourceID, e.SourceID)
+	c.mime = append(c.mime, e.MIME)
+	c.checksums = append(c.checksums, e.Checksums)
+	c.size = append(c.size, max(e.Size, 0))
+	c.mod = append(c.mod, timeOrNull(e.ModTime))
+	c.created = append(c.created, timeOrNull(e.CreatedAt))
+	var skip *string
+	if e.SkipReason != "" {
+		skip = &e.SkipReason
+	}
+	c.skip = append(c.skip, skip)
+}
+
+// AddPage implements transfer.Ledger.
+func (s *Slice) AddPage(ctx context.Context, p transfer.Page) error {
+	var folders, files columns
+	for _, e := range p.Entries {
+		if e.Folder {
+			folders.add(e)
+		} else {
+			files.add(e)
+		}
+	}
+	prefix := p.Folder.Path
+	if prefix != "" {
+		prefix += "/"
+	}
+	return s.write(ctx, addPage, pgx.NamedArgs{
+		"folder": p.Folder.ID, "prefix": prefix, "target_id": p.TargetID, "complete": p.Complete,
+		"d_name": folders.name, "d_mod": folders.mod, "d_source": folders.sourceID, "d_skip": folders.skip, "d_size": folders.size,
+		"f_name": files.name, "f_size": files.size, "f_mod": files.mod, "f_created": files.created,
+		"f_etag": files.etag, "f_source": files.sourceID, "f_mime": files.mime,
+		"f_checksums": files.checksums, "f_skip": files.skip,
+	})
+}
+
+const addPage = `
+	WITH fence AS (
+		SELECT id FROM migration
+		WHERE id = @id AND lease_term = @term AND lease_owner = @owner
+	), new_folders AS (
+		INSERT INTO folder (migration_id, parent_id, name, path, mod_time, source_id, state, reason)
+		SELECT fence.id, @folder, name, @prefix || name, mod_time, source_id,
+			CASE WHEN skip IS NULL THEN 'pending' ELSE 'skipped' END, skip
+		FROM fence, unnest(@d_name::text[], @d_mod::timestamptz[], @d_source::text[], @d_skip::text[])
+			AS d (name, mod_time, source_id, skip)
+		ON CONFLICT DO NOTHING
+		RETURNING path, state, reason
+	), new_files AS (
+		INSERT INTO file (migration_id, folder_id, name, size, mod_time, created_at, etag,
+			source_id, mime, checksums, state, reason, finished_at)
+		SELECT fence.id, @folder, name, size, mod_time, created_at, etag, source_id, mime, checksums,
+			CASE WHEN skip IS NULL THEN 'pending' ELSE 'skipped' END, skip,
+			CASE WHEN skip IS NOT NULL THEN now() END
+		FROM fence, unnest(@f_name::text[], @f_size::bigint[], @f_mod::timestamptz[], @f_created::timestamptz[],
+				@f_etag::text[], @f_source::text[], @f_mime::text[], @f_checksums::text[], @f_skip::text[])
+			AS f (name, size, mod_time, created_at, etag, source_id, mime, checksums, skip)
+		ON CONFLICT DO NOTHING
+		RETURNING @prefix || name AS path, size, state, reason
+	), noticed AS (
+		INSERT INTO notice (migration_id, kind, path, reason, size)
+		SELECT @id, 'skipped', path, reason, size FROM new_files WHERE state = 'skipped'
+		UNION ALL
+		SELECT @id, 'skipped', path, reason, coalesce((
+			SELECT d.size FROM unnest(@d_name::text[], @d_size::bigint[]) AS d (name, size)
+			WHERE @prefix || d.name = new_folders.path LIMIT 1), 0)
+		FROM new_folders WHERE state = 'skipped'
+	), listed AS (
+		UPDATE folder SET
+			target_id = @target_id,
+			state = CASE WHEN @complete THEN 'listed' ELSE state END,
+			reason = CASE WHEN @complete THEN NULL ELSE reason END
+		FROM fence
+		WHERE folder.migration_id = @id AND folder.id = @folder AND folder.state = 'pending'
+		RETURNING folder.state
+	)
+	UPDATE migration SET
+		folders_total = folders_total + (SELECT count(*) FROM new_folders),
+		folders_skipped = folders_skipped + (SELECT count(*) FROM new_folders WHERE state = 'skipped'),
+		folders_listed = folders_listed + (SELECT count(*) FROM listed WHERE state = 'listed'),
+		files_total = files_total + (SELECT count(*) FROM new_files),
+		files_skipped = files_skipped + (SELECT count(*) FROM new_files WHERE state = 'skipped'),
+		bytes_total = bytes_total + (SELECT coalesce(sum(size), 0) FROM new_files WHERE state = 'pending'),
+		changed = changed + 1
+	FROM fence WHERE migration.id = fence.id`
+
+// RecordFolder implements transfer.Ledger.
+func (s *Slice) RecordFolder(ctx context.Context, r transfer.FolderResult) error {
+	return s.write(ctx, `
+		WITH fence AS (
+			SELECT id FROM migration
+			WHERE id = @id AND lease_term = @term AND lease_owner = @owner
+		), recorded AS (
+			UPDATE folder SET
+				attempts = attempts + 1,
+				reason = @reason,
+				state = CASE WHEN @failed THEN 'failed' ELSE state END
+			FROM fence
+			WHERE folder.migration_id = @id AND folder.id = @folder AND folder.state = 'pending'
+			RETURNING folder.state, path
+		), noticed AS (
+			INSERT INTO notice (migration_id, kind, path, reason)
+			SELECT @id, 'failed', path, @reason FROM recorded WHERE state = 'failed'
+		)
+		UPDATE migration SET
+			folders_failed = folders_failed + (SELECT count(*) FROM recorded WHERE state = 'failed'),
+			changed = changed + 1
+		FROM fence WHERE migration.id = fence.id`,
+		pgx.NamedArgs{"folder": r.Folder.ID, "reason": string(r.Reason), "failed": r.Outcome == transfer.Failed})
+}
+
+// Record implements transfer.Ledger.
+func (s *Slice) Record(ctx context.Context, results []transfer.Result) error {
+	n := len(results)
+	ids, sizes, listed := make([]int64, 0, n), make([]int64, 0, n), make([]int64, 0, n)
+	outcomes, paths, reasons := make([]string, 0, n), make([]string, 0, n), make([]string, 0, n)
+	targets, names, notes := make([]string, 0, n), make([]string, 0, n), make([]string, 0, n)
+	sums := make([][]byte, 0, n)
+	for _, r := range results {
+		ids, outcomes, paths = append(ids, r.File.ID), append(outcomes, string(r.Outcome)), append(paths, r.File.Path())
+		sizes, listed, sums = append(sizes, r.Size), append(listed, r.File.Size), append(sums, r.MD5)
+		targets, names = append(targets, r.TargetID), append(names, r.TargetName)
+		reasons, notes = append(reasons, string(r.Reason)), append(notes, r.Note)
+	}
+	return s.write(ctx, record, pgx.NamedArgs{
+		"r_id": ids, "r_outcome": outcomes, "r_path": paths, "r_size": sizes, "r_listed": listed, "r_md5": sums,
+		"r_target": targets, "r_name": names, "r_reason": reasons, "r_note": notes,
+	})
+}
+
+const record = `
+	WITH fence AS (
+		SELECT id FROM migration
+		WHERE id = @id AND lease_term = @term AND lease_owner = @owner
+	), recorded AS (
+		UPDATE file SET
+			state = CASE r.outcome WHEN 'postponed' THEN 'pending' ELSE r.outcome END,
+			attempts = attempts + CASE WHEN r.outcome IN ('postponed', 'failed') THEN 1 ELSE 0 END,
+			size = CASE WHEN r.outcome = 'done' THEN r.size ELSE file.size END,
+			md5 = r.md5,
+			target_id = nullif(r.target_id, ''),
+			target_name = nullif(r.target_name, ''),
+			reason = nullif(r.reason, ''),
+			note = nullif(r.note, ''),
+			finished_at = CASE WHEN r.outcome <> 'postponed' THEN now() END
+		-- Each row is looked up by its key, then changed where it lies: left to
+		-- itself the planner joins the batch with all that is pending.
+		FROM (
+			SELECT there.ctid AS place, r.*
+			FROM fence, unnest(@r_id::bigint[], @r_outcome::text[], @r_path::text[], @r_size::bigint[], @r_listed::bigint[],
+					@r_md5::bytea[], @r_target::text[], @r_name::text[], @r_reason::text[], @r_note::text[])
+				AS r (id, outcome, path, size, listed, md5, target_id, target_name, reason, note),
+			LATERAL (
+				SELECT f.ctid FROM file f
+				WHERE f.migration_id = @id AND f.id = r.id AND f.state = 'pending'
+				OFFSET 0
+			) AS there
+		) AS r
+		WHERE file.ctid = r.place
+		RETURNING file.state, r.path, file.reason, file.size, r.listed
+	), noticed AS (
+		INSERT INTO notice (migration_id, kind, path, reason, size)
+		SELECT @id, state, path, reason, size FROM recorded WHERE state IN ('failed', 'skipped')
+	), sums AS (
+		SELECT
+			count(*) FILTER (WHERE state = 'done') AS done,
+			count(*) FILTER (WHERE state = 'failed') AS failed,
+			count(*) FILTER (WHERE state = 'skipped') AS skipped,
+			coalesce(sum(size) FILTER (WHERE state = 'done'), 0) AS bytes,
+			coalesce(sum(size - listed) FILTER (WHERE state = 'done'), 0) AS grown
+		FROM recorded
+	)
+	UPDATE migration SET
+		files_done = files_done + sums.done,
+		files_failed = files_failed + sums.failed,
+		files_skipped = files_skipped + sums.skipped,
+		bytes_done = bytes_done + sums.bytes,
+		bytes_total = bytes_total + sums.grown,
+		pauses = CASE WHEN sums.done > 0 THEN 0 ELSE pauses END,
+		pause_reason = CASE WHEN sums.done > 0 THEN NULL ELSE pause_reason END,
+		changed = changed + 1
+	FROM fence, sums WHERE migration.id = fence.id`

@@ -1,0 +1,280 @@
+package transfer
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"example.org/ncm/pkg/failpoint"
+)
+
+const (
+	// cleanup bounds the removal of a bad copy, also while the slice ends.
+	cleanup = 10 * time.Second
+	// slowTransfer is from when on a file's ETag is compared once more after it
+	// was read. Asking costs the source as much as a small file does, so where
+	// there was hardly time for a change nobody asks.
+	slowTransfer = 2 * time.Second
+	// answerGrace is how long a target may take to answer a body that was sent
+	// whole when the slice was cut short, and the source to confirm it.
+	answerGrace = 2 * time.Second
+)
+
+// transfer copies files until there are none left.
+func (r *run) transfer(ctx context.Context) error {
+	for f := range r.files {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		started := time.Now()
+		res := Result{File: f, Outcome: Done}
+		failure, err := r.retry(ctx, func() error { return r.copy(ctx, f, &res) })
+		if err != nil {
+			return err
+		}
+		if failure != nil {
+			res = Result{File: f, Outcome: r.outcome(failure, f.Attempts), Reason: failure.Reason}
+		} else {
+			r.progress.Store(true)
+		}
+		r.cfg.Metrics.Transferred(res.Outcome, res.Reason, res.Size, time.Since(started))
+		r.results <- res // the recorder empties it to the end
+	}
+	return nil
+}
+
+// copy streams one file into the target and fills in its result.
+func (r *run) copy(ctx context.Context, f File, res *Result) error {
+	size, err := r.create(ctx, f, f.Name, res)
+	if reasonOf(err) == ReasonParentGone {
+		if f.FolderTarget, err = r.restore(ctx, f.FolderID, f.FolderTarget, err); err != nil {
+			return err
+		}
+		size, err = r.create(ctx, f, f.Name, res)
+	}
+	switch {
+	case errors.Is(err, ErrNameTaken):
+		return r.resolve(ctx, f, size, res)
+	case reasonOf(err) == ReasonQuota:
+		// A full target says so before it looks at the name: this file may be
+		// what filled it, in a try whose result was lost.
+		if same, findErr := r.same(ctx, f, f.Name, size, res); findErr == nil && same {
+			return nil
+		}
+	}
+	return err
+}
+
+func reasonOf(err error) Reason {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Reason
+	}
+	return ""
+}
+
+// create streams one file into the target under a name. It gives the size that
+// the source has now, also with ErrNameTaken.
+func (r *run) create(ctx context.Context, f File, name string, res *Result) (int64, error) {
+	body, err := r.cfg.Source.Open(ctx, f.Path())
+	if err != nil {
+		return 0, err
+	}
+	defer body.Close()
+	if err := wantListedSize(f, body); err != nil {
+		return 0, err
+	}
+	r.source.ok()
+	opened := time.Now()
+	size := body.Size
+	if size < 0 {
+		size = f.Size
+	}
+	sums := newDigest(cmp.Or(body.Checksums, f.Checksums))
+	upload, done := cutting(ctx, sums, size)
+	defer done()
+	stored, err := r.cfg.Target.Create(upload, NewFile{
+		ParentID:  f.FolderTarget,
+		Name:      name,
+		Size:      size,
+		ModTime:   modTime(body, f),
+		CreatedAt: f.CreatedAt,
+		MIME:      cmp.Or(body.MIME, f.MIME),
+		Body:      tee{body, sums, size},
+	})
+	if err != nil && ctx.Err() != nil && sums.Count() == size {
+		stored, err = r.arrived(ctx, f, name, size, sums.MD5(), err)
+	}
+	if err != nil {
+		return size, blame(err)
+	}
+	r.target.ok()
+	// If we stop here, the file is in the target and not in the ledger: see doc.go.
+	failpoint.Here(failpoint.FileCreated)
+	err = r.verify(ctx, f, size, sums, stored, res)
+	if err == nil && time.Since(opened) > slowTransfer {
+		err = r.unchanged(upload, f, body.ETag)
+	}
+	if err != nil {
+		// If we stop here, the bad copy keeps the name: the next holder finds it
+		// taken by other content and gives the file a number.
+		failpoint.Here(failpoint.BadCopy)
+		r.discard(ctx, stored.ID)
+		return size, err
+	}
+	res.fill(f, stored, sums.MD5())
+	return size, nil
+}
+
+// arrived looks whether a body that was sent whole is in the target although its
+// answer was cut off with the slice: what is there has to be counted. Otherwise it
+// gives the error of the upload.
+func (r *run) arrived(ctx context.Context, f File, name string, size int64, md5 []byte, cause error) (Stored, error) {
+	if r.lost() {
+		return Stored{}, cause
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerGrace)
+	defer cancel()
+	stored, err := r.cfg.Target.Find(ctx, f.FolderTarget, name)
+	if err != nil || stored.Size != size || !bytes.Equal(stored.MD5, md5) {
+		return Stored{}, cause
+	}
+	return stored, nil
+}
+
+// wantListedSize refuses a body of another size than was listed, while the ETag is
+// the listed one: the file did not change, so its answer is not whole.
+func wantListedSize(f File, body *Body) error {
+	if f.Size == 0 || body.Size < 0 || body.Size == f.Size || body.ETag == "" || body.ETag != f.ETag {
+		return nil // a size of 0 may mean that the listing did not say
+	}
+	return &Error{
+		Side: SideSource, Class: Again, Reason: ReasonIncomplete,
+		Err: fmt.Errorf("%d bytes were listed, %d are sent, and the etag is the same", f.Size, body.Size),
+	}
+}
+
+// cutting gives the context of an upload. When ctx ends, a body that is still on
+// its way is cut, and nothing of it stays in the target. One that was sent whole
+// gets its answer: the file is there, and has to be recorded.
+func cutting(ctx context.Context, sums *digest, size int64) (context.Context, func()) {
+	upload, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if sums.Cut(size) {
+			time.AfterFunc(answerGrace, func() { cancel(context.Cause(ctx)) })
+			return
+		}
+		cancel(context.Cause(ctx))
+	})
+	return upload, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+func (res *Result) fill(f File, stored Stored, md5 []byte) {
+	res.Size, res.MD5, res.TargetID = stored.Size, md5, stored.ID
+	if stored.Name != f.Name {
+		res.TargetName = stored.Name
+	}
+}
+
+// blame finds who cut a transfer short: an error of the source's body comes back
+// wrapped in the target's.
+func blame(err error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	var source *Error
+	if e.Side == SideTarget && errors.As(e.Err, &source) && source.Side == SideSource {
+		return source
+	}
+	return err
+}
+
+// verify compares what the target stored with what the source sent and claims.
+func (r *run) verify(ctx context.Context, f File, size int64, sums *digest, stored Stored, res *Result) error {
+	md5 := sums.MD5()
+	if sums.Count() != size || stored.Size != size || !bytes.Equal(stored.MD5, md5) {
+		return &Error{
+			Side: SideTarget, Class: Again, Reason: ReasonCorrupt,
+			Err: fmt.Errorf("stored %d bytes, md5 %x; sent %d bytes, md5 %x", stored.Size, stored.MD5, sums.Count(), md5),
+		}
+	}
+	if sums.Confirms() {
+		return nil
+	}
+	return r.doubt(ctx, f, md5, res)
+}
+
+// unchanged makes sure that a file did not change while it was read: then its
+// bytes may be a mixture that no checksum of ours can tell.
+func (r *run) unchanged(ctx context.Context, f File, etag string) error {
+	now, err := r.cfg.Source.Stat(ctx, f.Path())
+	if err != nil {
+		return err
+	}
+	if etag != "" && now.ETag != "" && now.ETag != etag {
+		return &Error{Side: SideSource, Class: Again, Reason: ReasonChanged, Err: errors.New("etag changed during the transfer")}
+	}
+	return nil
+}
+
+// doubt decides about a file whose bytes are not what its uploader claimed. A
+// source stores such claims unchecked, so a second look decides: the same bytes
+// again are the file's true content.
+func (r *run) doubt(ctx context.Context, f File, md5 []byte, res *Result) error {
+	again, err := r.read(ctx, f)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(again, md5) {
+		return &Error{Side: SideSource, Class: Again, Reason: ReasonChanged, Err: errors.New("two reads differ")}
+	}
+	res.Note = "checksum of the source differs from its content"
+	return nil
+}
+
+// read gives the MD5 of a source file.
+func (r *run) read(ctx context.Context, f File) ([]byte, error) {
+	body, err := r.cfg.Source.Open(ctx, f.Path())
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	sums := newDigest("")
+	if _, err := io.Copy(sums, body); err != nil {
+		return nil, err
+	}
+	r.source.ok()
+	return sums.MD5(), nil
+}
+
+// discard removes a bad copy, also when the slice is being cut short. Should that
+// fail, the next try finds its name taken by other content and keeps both.
+//
+// Who lost the lease removes nothing: the next holder may have found this very
+// copy, and counted it.
+func (r *run) discard(ctx context.Context, id string) {
+	if r.lost() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
+	defer cancel()
+	if err := r.cfg.Target.Remove(ctx, id); err != nil {
+		r.cfg.Logger.WarnContext(ctx, "bad copy not removed", "target_id", id, "error", err)
+	}
+}
+
+// modTime is what the file's own answer says, else the listing.
+func modTime(body *Body, f File) time.Time {
+	if !body.ModTime.IsZero() {
+		return body.ModTime
+	}
+	return f.ModTime
+}

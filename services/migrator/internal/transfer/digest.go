@@ -1,0 +1,119 @@
+package transfer
+
+import (
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+	"strings"
+	"sync"
+)
+
+// digest sums a body while it passes by. An HTTP client may still read a body
+// when the answer is there already, hence the lock.
+type digest struct {
+	mu      sync.Mutex
+	cut     bool // nothing more may pass
+	md5     hash.Hash
+	count   int64
+	claimed string    // what the source claims, in hex; empty: nothing
+	other   hash.Hash // the sum of that kind; nil where it is MD5
+}
+
+// newDigest sums MD5, and the strongest kind that the source claims, given as
+// "SHA1:… MD5:…".
+func newDigest(checksums string) *digest {
+	kinds := map[string]string{}
+	for field := range strings.FieldsSeq(checksums) {
+		if kind, sum, ok := strings.Cut(field, ":"); ok {
+			kinds[strings.ToUpper(kind)] = strings.ToLower(sum)
+		}
+	}
+	d := &digest{md5: md5.New()}
+	switch {
+	case kinds["SHA256"] != "":
+		d.claimed, d.other = kinds["SHA256"], sha256.New()
+	case kinds["MD5"] != "":
+		d.claimed = kinds["MD5"]
+	case kinds["SHA1"] != "":
+		d.claimed, d.other = kinds["SHA1"], sha1.New()
+	}
+	return d
+}
+
+func (d *digest) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.cut {
+		return 0, errCut
+	}
+	d.md5.Write(p)
+	if d.other != nil {
+		d.other.Write(p)
+	}
+	d.count += int64(len(p))
+	return len(p), nil
+}
+
+// errCut is what a reader of a cut body gets.
+var errCut = errors.New("body is cut")
+
+// tee reads a body of size bytes through a digest, until it is cut. Closing it
+// ends a read that waits for the source.
+type tee struct {
+	*Body
+	*digest
+	size int64
+}
+
+func (t tee) Read(p []byte) (int, error) {
+	n, err := t.Body.Read(p)
+	if _, cut := t.Write(p[:n]); cut != nil {
+		return 0, cut
+	}
+	if t.Body.Size < 0 && err == nil && t.Count() == t.size {
+		// The source did not say its size: more than the listing said must not
+		// be left behind without a word.
+		if more, _ := io.ReadFull(t.Body, make([]byte, 1)); more > 0 {
+			return 0, &Error{Side: SideSource, Class: Again, Reason: ReasonChanged, Err: errors.New("longer than listed")}
+		}
+	}
+	return n, err
+}
+
+// Cut lets nothing more pass, unless size bytes did already: then the body is
+// whole, and it says so.
+func (d *digest) Cut(size int64) (whole bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.cut = d.count < size
+	return !d.cut
+}
+
+// MD5 of what passed by so far.
+func (d *digest) MD5() []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.md5.Sum(nil)
+}
+
+// Count is how many bytes passed by so far.
+func (d *digest) Count() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.count
+}
+
+// Confirms says whether the source's claim holds, or there is none.
+func (d *digest) Confirms() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	sum := d.md5
+	if d.other != nil {
+		sum = d.other
+	}
+	return d.claimed == "" || hex.EncodeToString(sum.Sum(nil)) == d.claimed
+}

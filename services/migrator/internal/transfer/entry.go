@@ -1,0 +1,59 @@
+package transfer
+
+import (
+	"io"
+	"time"
+)
+
+// Entry is one file or folder as the source listed it.
+type Entry struct {
+	Name      string
+	Folder    bool
+	Size      int64     // bytes; of a folder with all that is in it; -1 when the source does not know
+	ModTime   time.Time // zero when the source does not say
+	CreatedAt time.Time // zero when the source does not say
+	ETag      string    // changes with the content
+	SourceID  string    // stays when the entry is renamed
+	MIME      string
+	Checksums string // as the uploader claimed them, "SHA1:… MD5:…"; they may confirm, never condemn
+	Favorite  bool
+	// Permissions are the source's letters for what the account may do with the
+	// entry; S for shared and M for mounted among them.
+	Permissions string
+
+	// SkipReason is set by the source on an entry that must be left out on
+	// purpose, in words for the user.
+	SkipReason string
+}
+
+// Body is the content of a source file while it is read.
+type Body struct {
+	// ReadCloser fails unless it delivers exactly Size bytes (where Size is
+	// known). Closing it early is allowed and gives the connection up.
+	io.ReadCloser
+	Size      int64 // bytes; -1 when the source does not say
+	ETag      string
+	ModTime   time.Time // zero when the source does not say
+	MIME      string
+	Checksums string
+}
+
+// NewFile is a file to be created in the target.
+type NewFile struct {
+	ParentID  string
+	Name      string
+	Size      int64     // bytes, exact
+	ModTime   time.Time // zero: the target's now
+	CreatedAt time.Time // zero: ModTime
+	MIME      string    // empty: the target goes by the name
+	Body      io.Reader // read once; Size bytes
+}
+
+// Stored is a file or folder as the target has it.
+type Stored struct {
+	ID     string
+	Name   string
+	Folder bool
+	Size   int64  // bytes
+	MD5    []byte // 16 bytes; nil for a folder
+}

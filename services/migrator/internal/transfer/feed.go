@@ -1,0 +1,83 @@
+package transfer
+
+import "context"
+
+// feedLimit is how many rows are read from the ledger at once.
+const feedLimit = 500
+
+// feeder hands ledger rows out in the order of their ids.
+type feeder[T any] struct {
+	read func(ctx context.Context, after int64, limit int) ([]T, error)
+	id   func(T) int64
+	hand func(ctx context.Context, row T) error // errDrained ends the feeding
+	more bell                                   // rung when a read may find more
+	over func() bool                            // whether nothing more will be added
+}
+
+// run returns nil when everything is handed out and nothing more will come.
+func (f feeder[T]) run(ctx context.Context, drain <-chan struct{}) error {
+	for after := int64(0); ; {
+		over := f.over() // asked before the read: what was added earlier is seen by it
+		rows, err := retryLedger(ctx, func() ([]T, error) { return f.read(ctx, after, feedLimit) })
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			if err := f.hand(ctx, row); err != nil {
+				return err
+			}
+			after = f.id(row)
+		}
+		if len(rows) > 0 {
+			continue
+		}
+		if over {
+			return nil
+		}
+		select {
+		case <-f.more:
+		case <-drain:
+			return errDrained
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// send hands a row to a channel unless the slice drains or ends first.
+func send[T any](ctx context.Context, drain <-chan struct{}, out chan<- T, row T) error {
+	select {
+	case <-drain: // a full channel and a free one must not race with a stop
+		return errDrained
+	default:
+	}
+	select {
+	case out <- row:
+		return nil
+	case <-drain:
+		return errDrained
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (r *run) feedFiles(ctx context.Context) error {
+	defer close(r.files)
+	err := feeder[File]{
+		read: r.cfg.Ledger.Files,
+		id:   func(f File) int64 { return f.ID },
+		hand: func(ctx context.Context, f File) error { return send(ctx, r.cfg.Drain, r.files, f) },
+		more: r.moreFiles,
+		over: r.listed.Load,
+	}.run(ctx, r.cfg.Drain)
+	return r.noteDrained(err)
+}
+
+// noteDrained turns the signal to stop into a good end.
+func (r *run) noteDrained(err error) error {
+	if err == errDrained { //nolint:errorlint // never wrapped: it is made and met in this package
+		r.drained.Store(true)
+		return nil
+	}
+	return err
+}

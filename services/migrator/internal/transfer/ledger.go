@@ -1,0 +1,114 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ErrLeaseLost is returned by every write of a holder whose term is over, and is
+// the cause with which its work is cancelled: it may not write anything more.
+var ErrLeaseLost = errors.New("lease lost")
+
+// Ledger is the record of one migration, bound to one term of its lease: every
+// write checks the term and returns ErrLeaseLost when another holds it. Safe for
+// concurrent use; writes are atomic and may be repeated.
+type Ledger interface {
+	// Folders gives folders still to be listed, with ids above after, in the
+	// order of their ids. An empty answer means that there are none now.
+	Folders(ctx context.Context, after int64, limit int) ([]Folder, error)
+	// Files gives files still to be copied, with ids above after, in the order
+	// of their ids.
+	Files(ctx context.Context, after int64, limit int) ([]File, error)
+	// AddPage records what was read of a folder's listing so far. Children that
+	// are known already stay as they are.
+	AddPage(ctx context.Context, p Page) error
+	// RecordFolder records a folder that could not be listed.
+	RecordFolder(ctx context.Context, r FolderResult) error
+	// Folder gives a folder as it stands now, whatever its state.
+	Folder(ctx context.Context, id int64) (Folder, error)
+	// SetTarget records that a folder has to be looked for under another id in
+	// the target from now on.
+	SetTarget(ctx context.Context, id int64, targetID string) error
+	// Record writes the results of files together. A result for a file that has
+	// one already changes nothing and is not counted again.
+	Record(ctx context.Context, results []Result) error
+}
+
+// Folder is a folder of the ledger whose listing is still to be read.
+type Folder struct {
+	ID           int64
+	ParentID     int64 // 0: it is the root
+	Name         string
+	Path         string // from the root, "" is the root
+	ParentTarget string // target id of the parent folder; empty for the root
+	TargetID     string // empty when it is not known to exist in the target
+	ModTime      time.Time
+	Attempts     int // passes that ended in an error that may pass
+}
+
+// File is a file of the ledger that is still to be copied.
+type File struct {
+	ID           int64
+	Name         string
+	FolderID     int64
+	FolderPath   string
+	FolderTarget string // target id of the folder it goes to
+	Size         int64  // bytes, as listed
+	ModTime      time.Time
+	CreatedAt    time.Time
+	ETag         string
+	MIME         string
+	Checksums    string
+	Attempts     int // passes that ended in an error that may pass
+}
+
+// Path is the file's path from the root.
+func (f File) Path() string { return join(f.FolderPath, f.Name) }
+
+func join(folder, name string) string {
+	if folder == "" {
+		return name
+	}
+	return folder + "/" + name
+}
+
+// Page is a part of a folder's listing. The last one has Complete set: only then
+// is the folder listed.
+type Page struct {
+	Folder   Folder
+	TargetID string
+	Entries  []Entry
+	Complete bool
+	Self     Entry // with Complete: the folder's own entry
+}
+
+// Outcome is what became of one file.
+type Outcome string
+
+// The outcomes of a file.
+const (
+	Done      Outcome = "done"
+	Failed    Outcome = "failed"
+	Skipped   Outcome = "skipped"
+	Postponed Outcome = "postponed" // tried again in a later pass
+)
+
+// Result is what became of one file in this pass.
+type Result struct {
+	File       File
+	Outcome    Outcome
+	Reason     Reason // unless Done
+	Size       int64  // bytes copied, with Done
+	MD5        []byte // with Done
+	TargetID   string // with Done
+	TargetName string // with Done, where it differs from the file's name
+	Note       string // for the report
+}
+
+// FolderResult is a folder that could not be listed.
+type FolderResult struct {
+	Folder  Folder
+	Outcome Outcome // Failed or Postponed
+	Reason  Reason
+}

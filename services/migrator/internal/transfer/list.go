@@ -1,0 +1,164 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"example.org/ncm/pkg/failpoint"
+)
+
+// A page of a listing goes to the ledger when it is full or this old, so that
+// copying starts while a huge folder is still being read.
+const (
+	pageEntries = 1000
+	pageAge     = 250 * time.Millisecond
+)
+
+// errDrained ends a feeder because nothing new may be begun.
+var errDrained = errors.New("drained")
+
+// list lists every folder that the ledger has to list, those found on the way
+// included.
+func (r *run) list(ctx context.Context) error {
+	g, gctx := errgroup.WithContext(ctx)
+	folders := make(chan Folder)
+	g.Go(func() error {
+		defer close(folders)
+		return r.feedFolders(gctx, folders)
+	})
+	for range r.cfg.Listers {
+		g.Go(func() error {
+			for f := range folders {
+				if err := r.listFolder(gctx, f); err != nil {
+					return err
+				}
+				r.listing.Add(-1)
+				r.moreFolders.ring()
+			}
+			return nil
+		})
+	}
+	err := g.Wait()
+	r.listed.Store(true)
+	r.moreFiles.ring()
+	return r.noteDrained(err)
+}
+
+func (r *run) feedFolders(ctx context.Context, out chan<- Folder) error {
+	return feeder[Folder]{
+		read: r.cfg.Ledger.Folders,
+		id:   func(f Folder) int64 { return f.ID },
+		hand: func(ctx context.Context, f Folder) error {
+			r.listing.Add(1)
+			return send(ctx, r.cfg.Drain, out, f)
+		},
+		more: r.moreFolders,
+		over: func() bool { return r.listing.Load() == 0 },
+	}.run(ctx, r.cfg.Drain)
+}
+
+// listFolder lists one folder, and records what became of it.
+func (r *run) listFolder(ctx context.Context, f Folder) error {
+	failure, err := r.retry(ctx, func() error { return r.listOnce(ctx, f) })
+	if err != nil {
+		return err
+	}
+	if failure == nil {
+		r.progress.Store(true)
+		return nil
+	}
+	if f.Path == "" && failure.Class == EntryFails {
+		failure.Class = MigrationStops // without its root there is nothing to migrate
+		return failure
+	}
+	res := FolderResult{Folder: f, Outcome: r.outcome(failure, f.Attempts), Reason: failure.Reason}
+	_, err = retryLedger(ctx, func() (struct{}, error) {
+		return struct{}{}, r.cfg.Ledger.RecordFolder(ctx, res)
+	})
+	return err
+}
+
+// listOnce adds a folder's children to the ledger and makes the folder in the
+// target, in the order that leaves none behind whose listing can't be read.
+func (r *run) listOnce(ctx context.Context, f Folder) error {
+	started := time.Now()
+	page := Page{Folder: f, TargetID: f.TargetID}
+	since, entries := time.Now(), 0
+	self, err := r.cfg.Source.List(ctx, f.Path, func(e Entry) error {
+		entries++
+		page.Entries = append(page.Entries, e)
+		if len(page.Entries) < pageEntries && time.Since(since) < pageAge {
+			return nil
+		}
+		err := r.addPage(ctx, &page)
+		page.Entries, since = page.Entries[:0], time.Now()
+		return err
+	})
+	if err != nil {
+		// The pages that were added stay; the folder is listed again, and what is
+		// known already is not added twice.
+		return err
+	}
+	r.source.ok()
+	page.Complete, page.Self = true, self
+	if err := r.addPage(ctx, &page); err != nil {
+		return err
+	}
+	r.cfg.Metrics.Listed(entries, time.Since(started))
+	return nil
+}
+
+// makeFolder gives the target's folder for f, which is not known to exist.
+func (r *run) makeFolder(ctx context.Context, f Folder) (string, error) {
+	id, err := r.ensureFolder(ctx, f)
+	if reasonOf(err) == ReasonParentGone {
+		if f.ParentTarget, err = r.restore(ctx, f.ParentID, f.ParentTarget, err); err == nil {
+			id, err = r.ensureFolder(ctx, f)
+		}
+	}
+	if err != nil {
+		return "", err
+	}
+	// If we stop here, the folder is in the target and not in the ledger: the
+	// next holder finds its name taken by a folder and goes on with that one.
+	failpoint.Here(failpoint.FolderMade)
+	return id, nil
+}
+
+// addPage makes sure of the page's folder in the target and records the page.
+func (r *run) addPage(ctx context.Context, p *Page) error {
+	if p.TargetID == "" {
+		id, err := r.makeFolder(ctx, p.Folder)
+		if err != nil {
+			return err
+		}
+		p.TargetID = id
+	}
+	_, err := retryLedger(ctx, func() (struct{}, error) { return struct{}{}, r.cfg.Ledger.AddPage(ctx, *p) })
+	if err != nil {
+		return &ledgerError{err}
+	}
+	r.moreFolders.ring()
+	r.moreFiles.ring()
+	return nil
+}
+
+// ensureFolder gives the target's folder for f; when a file has its name, the
+// folder gets a number.
+func (r *run) ensureFolder(ctx context.Context, f Folder) (string, error) {
+	for n := 1; n <= maxNumbered; n++ {
+		id, err := r.cfg.Target.EnsureFolder(ctx, f.ParentTarget, numbered(f.Name, n, true), f.ModTime)
+		if err == nil {
+			r.target.ok()
+			return id, nil
+		}
+		if !errors.Is(err, ErrNameTaken) {
+			return "", err
+		}
+	}
+	return "", &Error{Side: SideTarget, Class: EntryFails, Reason: ReasonNameTaken, Err: fmt.Errorf("%d names taken", maxNumbered)}
+}

@@ -1,0 +1,88 @@
+package transfer
+
+import "time"
+
+// State of a migration, spelled as in the tracking document.
+type State string
+
+// The states. The last three are final.
+const (
+	StatePending   State = "pending"
+	StateRunning   State = "running"
+	StateCompleted State = "completed"
+	StateFailed    State = "failed"
+	StateCanceled  State = "canceled"
+)
+
+// Migration is one user's move as the ledger knows it.
+type Migration struct {
+	ID         string // of the tracking document
+	Instance   string // host, with its port where it has one
+	AccountID  string
+	SourcePath string
+	TargetDir  string // empty before the first slice
+	Started    bool
+	Canceled   bool // a cancellation was asked for
+	Pauses     int  // in a row, without progress between
+}
+
+// Lease is the right of one worker to one migration, from Claim until it is
+// released, lost or not renewed in time.
+type Lease struct {
+	Migration
+	Owner string
+	Term  int64
+}
+
+// Final is how a migration ended.
+type Final struct {
+	State   State
+	Reason  Reason // with StateFailed
+	Missing int64  // with ReasonQuota: bytes of room that lack, 0 when it is not known
+}
+
+// Snapshot is a migration's row as one moment saw it, for the mirror.
+type Snapshot struct {
+	Migration
+	Term          int64 // of the lease
+	State         State
+	FailureReason Reason // with state failed
+	BytesMissing  int64  // with ReasonQuota
+	PauseReason   Reason // while a side is down
+	DueAt         time.Time
+	StartedAt     time.Time // zero when it did not start
+	FinishedAt    time.Time // zero unless final
+
+	FilesTotal, FilesDone, FilesFailed, FilesSkipped int64
+	FoldersTotal, FoldersListed                      int64
+	FoldersFailed, FoldersSkipped                    int64
+	BytesExpected, BytesTotal, BytesDone             int64
+
+	Changed  int64 // counts the changes of the row
+	Mirrored int64 // the change that the tracking document has
+}
+
+// Notice is one entry of a migration that failed or was skipped.
+type Notice struct {
+	Path   string
+	Reason string // a Reason where it failed, words for the user where it was skipped
+	Size   int64  // bytes
+	At     time.Time
+}
+
+// Admission is what became of a request.
+type Admission string
+
+// The outcomes of an admission.
+const (
+	Admitted      Admission = "admitted"
+	AlreadyKnown  Admission = "already_known"  // a repeated message
+	AlreadyActive Admission = "already_active" // another migration of the instance is; recorded as failed
+	AlreadyOver   Admission = "already_over"   // canceled before it was requested; recorded as canceled
+)
+
+// Renewal is what a holder learns when it renews its lease.
+type Renewal struct {
+	Canceled bool // the user wants the migration to end
+	Waiting  bool // another migration is due and has no slot
+}

@@ -1,0 +1,47 @@
+package transfer
+
+import (
+	"context"
+	"time"
+)
+
+// Source is where files come from: one account, rooted at the path that the
+// user chose. Paths are relative to that root, "" is the root itself, names are
+// joined by "/", nothing is escaped. Safe for concurrent use. Errors are *Error.
+type Source interface {
+	// List calls yield for each child of a folder in the order that they arrive
+	// and returns the folder's own entry. A nil error promises that the answer
+	// was read to its well-formed end: on any error the children that were
+	// yielded are true, but not all. An error of yield ends the listing and is
+	// returned as it is.
+	List(ctx context.Context, folder string, yield func(Entry) error) (Entry, error)
+	// Open starts to read a file; the caller closes the body. ctx bounds the
+	// whole read. Fails with ReasonNotFound when the file is gone, also when a
+	// folder has taken its place.
+	Open(ctx context.Context, file string) (*Body, error)
+	// Stat asks for one entry. It costs the source as much as opening a file.
+	Stat(ctx context.Context, entry string) (Entry, error)
+	// Check asks for the root alone. It tells a source that is down from an
+	// entry that can't be read. Fails with ReasonSourceMissing when there is no
+	// root.
+	Check(ctx context.Context) (Entry, error)
+}
+
+// Target is where files go: one instance. Folders and files are addressed by
+// id. Safe for concurrent use. Errors are *Error.
+type Target interface {
+	// EnsureFolder gives the id of the folder of that name in parent, and makes
+	// it when it is not there. Idempotent. Wraps ErrNameTaken when a file has
+	// the name.
+	EnsureFolder(ctx context.Context, parentID, name string, modTime time.Time) (id string, err error)
+	// Create streams a file and gives what the target stored. Not idempotent:
+	// after an error with an unknown outcome a second call may wrap ErrNameTaken
+	// because the first succeeded. A cut body leaves nothing behind.
+	Create(ctx context.Context, f NewFile) (Stored, error)
+	// Find looks a name up in a folder, byte for byte. Wraps ErrNotFound.
+	Find(ctx context.Context, parentID, name string) (Stored, error)
+	// Remove destroys a file that was created in this migration. Idempotent.
+	Remove(ctx context.Context, id string) error
+	// Check asks for the least that shows that the target serves us.
+	Check(ctx context.Context) error
+}

@@ -1,0 +1,228 @@
+package transfertest
+
+import (
+	"context"
+	"crypto/md5"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"example.org/ncm/services/migrator/internal/transfer"
+)
+
+// RootID is the folder of a Target that exists from the start.
+const RootID = "root"
+
+// Target is a tree in memory. Set the fields before it is used.
+type Target struct {
+	// Fault is asked before each call ("folder", "create", "find", "remove",
+	// "check") with the entry's name; an error is the call's answer.
+	Fault func(call, name string) error
+	// After is asked when a create has succeeded: an error loses the answer.
+	After func(name string) error
+	// Spoil changes what is stored of a file.
+	Spoil func(name string, content []byte) []byte
+
+	mu      sync.Mutex
+	nodes   map[string]*node // by id
+	creates int
+	removes int
+}
+
+type node struct {
+	transfer.Stored
+	parent  string
+	content string
+}
+
+var _ transfer.Target = (*Target)(nil)
+
+// Tree gives the content of every file by its path, and "/" for folders.
+func (t *Target) Tree() map[string]string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tree := map[string]string{}
+	for _, n := range t.nodes {
+		p := n.Name
+		for at := n.parent; at != RootID; at = t.nodes[at].parent {
+			p = t.nodes[at].Name + "/" + p
+		}
+		if n.Folder {
+			tree[p] = "/"
+		} else {
+			tree[p] = n.content
+		}
+	}
+	return tree
+}
+
+// Creates is how many files were stored, Removes how many were removed.
+func (t *Target) Creates() int { t.mu.Lock(); defer t.mu.Unlock(); return t.creates }
+
+// Removes is how many files were removed.
+func (t *Target) Removes() int { t.mu.Lock(); defer t.mu.Unlock(); return t.removes }
+
+// Put stores a file as somebody else would.
+func (t *Target) Put(parentID, name, content string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.add(parentID, name, false, []byte(content))
+}
+
+func (t *Target) add(parentID, name string, folder bool, content []byte) *node {
+	if t.nodes == nil {
+		t.nodes = map[string]*node{}
+	}
+	n := &node{parent: parentID, content: string(content)}
+	n.Stored = transfer.Stored{ID: fmt.Sprint("id", len(t.nodes)+t.removes), Name: name, Folder: folder}
+	if !folder {
+		sum := md5.Sum(content)
+		n.Size, n.MD5 = int64(len(content)), sum[:]
+	}
+	t.nodes[n.ID] = n
+	return n
+}
+
+func (t *Target) named(parentID, name string) *node {
+	for _, n := range t.nodes {
+		if n.parent == parentID && n.Name == name {
+			return n
+		}
+	}
+	return nil
+}
+
+func (t *Target) fault(call, name string) error {
+	if t.Fault != nil {
+		return t.Fault(call, name)
+	}
+	return nil
+}
+
+func refused(reason transfer.Reason, err error) error {
+	return &transfer.Error{Side: transfer.SideTarget, Class: transfer.EntryFails, Reason: reason, Err: err}
+}
+
+// EnsureFolder implements transfer.Target.
+func (t *Target) EnsureFolder(_ context.Context, parentID, name string, _ time.Time) (string, error) {
+	if err := t.fault("folder", name); err != nil {
+		return "", err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.parentGone(parentID); err != nil {
+		return "", err
+	}
+	n := t.named(parentID, name)
+	switch {
+	case n == nil:
+		return t.add(parentID, name, true, nil).ID, nil
+	case !n.Folder:
+		return "", refused(transfer.ReasonNameTaken, transfer.ErrNameTaken)
+	default:
+		return n.ID, nil
+	}
+}
+
+// Trash takes a folder away, with all that is in it.
+func (t *Target) Trash(id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.trash(id)
+}
+
+func (t *Target) trash(id string) {
+	for childID, n := range t.nodes {
+		if n.parent == id {
+			t.trash(childID)
+		}
+	}
+	delete(t.nodes, id)
+	t.removes++
+}
+
+// ID gives the id of what has a name in a folder.
+func (t *Target) ID(parentID, name string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := t.named(parentID, name); n != nil {
+		return n.ID
+	}
+	return ""
+}
+
+// parentGone says whether a folder does not exist.
+func (t *Target) parentGone(id string) error {
+	if _, ok := t.nodes[id]; ok || id == RootID {
+		return nil
+	}
+	return refused(transfer.ReasonParentGone, errors.New("no such folder"))
+}
+
+// Create implements transfer.Target.
+func (t *Target) Create(_ context.Context, f transfer.NewFile) (transfer.Stored, error) {
+	if err := t.fault("create", f.Name); err != nil {
+		return transfer.Stored{}, err
+	}
+	t.mu.Lock()
+	taken, gone := t.named(f.ParentID, f.Name) != nil, t.parentGone(f.ParentID)
+	t.mu.Unlock()
+	if gone != nil {
+		return transfer.Stored{}, gone
+	}
+	if taken {
+		return transfer.Stored{}, refused(transfer.ReasonNameTaken, transfer.ErrNameTaken)
+	}
+	content, err := io.ReadAll(f.Body)
+	if err == nil && int64(len(content)) != f.Size {
+		err = errors.New("body of the wrong length")
+	}
+	if err != nil {
+		return transfer.Stored{}, &transfer.Error{Side: transfer.SideTarget, Class: transfer.Again, Reason: transfer.ReasonUnreachable, Err: err}
+	}
+	if t.Spoil != nil {
+		content = t.Spoil(f.Name, content)
+	}
+	t.mu.Lock()
+	n := t.add(f.ParentID, f.Name, false, content)
+	t.creates++
+	t.mu.Unlock()
+	if t.After != nil {
+		if err := t.After(f.Name); err != nil {
+			return transfer.Stored{}, err
+		}
+	}
+	return n.Stored, nil
+}
+
+// Find implements transfer.Target.
+func (t *Target) Find(_ context.Context, parentID, name string) (transfer.Stored, error) {
+	if err := t.fault("find", name); err != nil {
+		return transfer.Stored{}, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := t.named(parentID, name); n != nil {
+		return n.Stored, nil
+	}
+	return transfer.Stored{}, refused(transfer.ReasonNotFound, transfer.ErrNotFound)
+}
+
+// Remove implements transfer.Target.
+func (t *Target) Remove(_ context.Context, id string) error {
+	if err := t.fault("remove", id); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, ok := t.nodes[id]; ok {
+		delete(t.nodes, id)
+		t.removes++
+	}
+	return nil
+}
+
+// Check implements transfer.Target.
+func (t *Target) Check(context.Context) error { return t.fault("check", "") }

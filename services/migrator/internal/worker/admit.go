@@ -1,0 +1,73 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"example.org/ncm/pkg/contract"
+	"example.org/ncm/pkg/failpoint"
+	"example.org/ncm/services/migrator/internal/transfer"
+)
+
+// ErrDead is wrapped by an admission error that no redelivery can mend. Its text
+// goes into the dead letter's headers and quotes nothing of the message.
+var ErrDead = errors.New("message refused")
+
+// Admission turns messages into rows of the ledger.
+type Admission struct {
+	Ledger Admissions
+	// Host checks that a message's instance is one of ours and gives its
+	// canonical form.
+	Host   func(fqdn string) (string, error)
+	Logger *slog.Logger
+}
+
+// Requested records a request. A nil error means that the ledger has it, and the
+// message may be acknowledged.
+func (a Admission) Requested(ctx context.Context, body []byte) error {
+	msg, err := contract.DecodeRequested(body)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDead, err)
+	}
+	host, err := a.Host(msg.WorkplaceFQDN)
+	if err != nil {
+		return fmt.Errorf("%w: workplaceFqdn is not an instance of this service", ErrDead)
+	}
+	admission, err := a.Ledger.Admit(ctx, transfer.Migration{
+		ID: msg.MigrationID, Instance: host, AccountID: msg.AccountID, SourcePath: msg.SourcePath,
+	}, time.Unix(msg.Timestamp, 0))
+	if err != nil {
+		return fmt.Errorf("admit migration %s: %w", msg.MigrationID, err)
+	}
+	// If we stop here, the ledger has the request and the broker still has the
+	// message: it comes again, and its id is known already.
+	failpoint.Here(failpoint.Admitted)
+	a.Logger.InfoContext(ctx, "migration requested", "migration", msg.MigrationID, "instance", host, "admission", admission)
+	return nil
+}
+
+// Canceled records a cancellation; see Requested.
+func (a Admission) Canceled(ctx context.Context, body []byte) error {
+	msg, err := contract.DecodeCanceled(body)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDead, err)
+	}
+	host, err := a.Host(msg.WorkplaceFQDN)
+	if err != nil {
+		return fmt.Errorf("%w: workplaceFqdn is not an instance of this service", ErrDead)
+	}
+	ours, err := a.Ledger.Cancel(ctx, msg.MigrationID, host)
+	if err != nil {
+		return fmt.Errorf("cancel migration %s: %w", msg.MigrationID, err)
+	}
+	if !ours {
+		return fmt.Errorf("%w: the migration belongs to another instance", ErrDead)
+	}
+	// If we stop here, the message comes again, and changes nothing.
+	failpoint.Here(failpoint.Canceled)
+	a.Logger.InfoContext(ctx, "cancellation requested", "migration", msg.MigrationID, "instance", host)
+	return nil
+}

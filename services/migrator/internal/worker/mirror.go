@@ -1,0 +1,212 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"path"
+	"time"
+
+	"example.org/ncm/pkg/contract"
+	"example.org/ncm/pkg/failpoint"
+	"example.org/ncm/services/migrator/internal/transfer"
+)
+
+// mirrorEvery is the shortest time between two writes of one tracking document.
+const mirrorEvery = time.Second
+
+// mirrorTimeout bounds one write of a tracking document.
+const mirrorTimeout = 30 * time.Second
+
+// mirror writes the ledger's sums to tracking documents.
+type mirror struct {
+	ledger Mirrored
+	sides  Sides
+}
+
+// write brings one tracking document up to date. A document that is gone counts
+// as written, and gives ErrNoDocument.
+func (m mirror) write(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, mirrorTimeout)
+	defer cancel()
+	s, ok, err := m.ledger.Snapshot(ctx, id)
+	if err != nil || !ok {
+		return err
+	}
+	instance, err := m.sides.Instance(s.Instance)
+	if err != nil {
+		return err
+	}
+	err = instance.WriteTracking(ctx, id, func(ctx context.Context, doc *contract.Tracking) error {
+		var err error
+		if s, err = m.apply(ctx, id, doc); err != nil {
+			return err
+		}
+		return nil
+	})
+	gone := errors.Is(err, ErrNoDocument)
+	if err != nil && !gone && !errors.Is(err, errDocumentFinal) {
+		return err
+	}
+	// If we stop here, the document is up to date and the ledger does not know:
+	// it is written once more.
+	failpoint.Here(failpoint.Mirrored)
+	if err := m.ledger.Mirrored(ctx, id, s.Term, s.Changed); err != nil {
+		return err
+	}
+	if gone {
+		return ErrNoDocument
+	}
+	return nil
+}
+
+// errDocumentFinal: the document has a final state already, and keeps it.
+var errDocumentFinal = errors.New("the tracking document is final")
+
+// apply puts a fresh snapshot into a document that was just read.
+func (m mirror) apply(ctx context.Context, id string, doc *contract.Tracking) (transfer.Snapshot, error) {
+	s, _, err := m.ledger.Snapshot(ctx, id)
+	if err != nil {
+		return s, err
+	}
+	if doc.Status.Final() && string(doc.Status) != string(s.State) {
+		return s, errDocumentFinal
+	}
+	failed, err := m.ledger.Notices(ctx, id, transfer.Failed, contract.MaxListed)
+	if err != nil {
+		return s, err
+	}
+	skipped, err := m.ledger.Notices(ctx, id, transfer.Skipped, contract.MaxListed)
+	if err != nil {
+		return s, err
+	}
+	fill(doc, s, failed, skipped, time.Now().UTC())
+	return s, nil
+}
+
+// fill writes the ledger's view over a document; what the ledger does not know
+// stays.
+func fill(doc *contract.Tracking, s transfer.Snapshot, failed, skipped []transfer.Notice, now time.Time) {
+	doc.Status = contract.Status(s.State)
+	doc.SchemaVersion = contract.SchemaVersion
+	doc.LastHeartbeatAt = &now
+	doc.StartedAt, doc.FinishedAt = timeOrNil(s.StartedAt), timeOrNil(s.FinishedAt)
+	doc.Progress = contract.Progress{
+		FilesImported: s.FilesDone,
+		FilesTotal:    s.FilesTotal,
+		BytesImported: s.BytesDone,
+		BytesTotal:    s.BytesTotal,
+	}
+	if s.FoldersListed < s.FoldersTotal || s.FoldersTotal == 0 {
+		// Until all is listed, the root's own sum is the better guess.
+		doc.Progress.BytesTotal = max(s.BytesTotal, s.BytesExpected)
+	}
+	doc.Errors = make([]contract.Failure, 0, len(failed)+1)
+	for _, n := range failed {
+		doc.Errors = append(doc.Errors, contract.Failure{
+			Path: path.Join("/", s.SourcePath, n.Path), Message: transfer.Reason(n.Reason).Message(), At: n.At,
+		})
+	}
+	doc.Skipped = make([]contract.Skip, 0, len(skipped))
+	for _, n := range skipped {
+		doc.Skipped = append(doc.Skipped, contract.Skip{
+			Path: path.Join("/", s.SourcePath, n.Path), Reason: n.Reason, Size: n.Size,
+		})
+	}
+	doc.ErrorsTruncatedCount = s.FilesFailed + s.FoldersFailed - int64(len(failed))
+	doc.SkippedTruncatedCount = s.FilesSkipped + s.FoldersSkipped - int64(len(skipped))
+	doc.PauseReason = ""
+	if s.PauseReason != "" && s.FinishedAt.IsZero() {
+		doc.PauseReason = s.PauseReason.Message()
+	}
+	switch s.State {
+	case transfer.StateFailed:
+		doc.FailureReason = s.FailureReason.Message()
+		if s.BytesMissing > 0 {
+			doc.FailureReason += " About " + inWords(s.BytesMissing) + " more are needed."
+		}
+		doc.Errors = append(doc.Errors, contract.Failure{Message: doc.FailureReason, At: s.FinishedAt})
+		if n := len(doc.Errors); n > contract.MaxListed {
+			// What ended it all must be among those that are shown.
+			doc.Errors = append(doc.Errors[:contract.MaxListed-1], doc.Errors[n-1])
+			doc.ErrorsTruncatedCount++
+		}
+	case transfer.StateCanceled:
+		doc.CanceledAt = timeOrNil(s.FinishedAt)
+	}
+}
+
+// inWords rounds bytes up, as people name them.
+func inWords(bytes int64) string {
+	unit := float64(bytes)
+	for _, name := range []string{"bytes", "kB", "MB", "GB", "TB"} {
+		if unit < 1000 || name == "TB" {
+			return fmt.Sprintf("%.1f %s", math.Ceil(unit*10)/10, name)
+		}
+		unit /= 1000
+	}
+	return ""
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	utc := t.UTC()
+	return &utc
+}
+
+// mirrorWhile keeps a tracking document up to date while its slice runs.
+func (w *Worker) mirrorWhile(ctx context.Context, h *holder, log *slog.Logger) {
+	tick := time.NewTicker(mirrorEvery)
+	defer tick.Stop()
+	started := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		s, ok, err := w.cfg.Ledger.Snapshot(ctx, h.lease.ID)
+		if err != nil || !ok || s.Term != h.lease.Term {
+			continue // the renewal finds out what is wrong
+		}
+		if s.Changed == s.Mirrored && time.Since(latest(started, h.mirrored)) < w.cfg.Heartbeat/2 {
+			continue
+		}
+		err = w.mirror.write(ctx, h.lease.ID)
+		switch {
+		case errors.Is(err, ErrNoDocument):
+			h.cancel(errWithdrawn)
+			return
+		case err != nil && ctx.Err() == nil:
+			w.cfg.Metrics.mirrorFailed()
+			log.WarnContext(ctx, "tracking document not written", "error", err)
+		}
+		h.mirrored = time.Now()
+		tick.Reset(mirrorEvery)
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// mirrorFinal writes a final state as soon as it may; should that fail, the sweep
+// of any worker does it later.
+func (w *Worker) mirrorFinal(ctx context.Context, h *holder, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), mirrorTimeout)
+	defer cancel()
+	pause := time.NewTimer(time.Until(h.mirrored.Add(mirrorEvery)))
+	defer pause.Stop()
+	<-pause.C
+	if err := w.mirror.write(ctx, h.lease.ID); err != nil && !errors.Is(err, ErrNoDocument) {
+		w.cfg.Metrics.mirrorFailed()
+		log.WarnContext(ctx, "final state not written yet", "error", err)
+	}
+}

@@ -1,0 +1,358 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.org/ncm/pkg/contract"
+	"example.org/ncm/services/migrator/internal/transfer"
+	"example.org/ncm/services/migrator/internal/transfertest"
+	"example.org/ncm/services/migrator/internal/worker"
+)
+
+// hung makes every body wait until its slice is cut.
+func hung(s *sides) {
+	s.source.Body = func(ctx context.Context, _, _ string) io.Reader { return transfertest.UntilDone(ctx) }
+}
+
+func TestASliceEndsAsItsWorkDid(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{"a": "1", "b/c": "2"}
+	failing := func(call string, err error) func(*ledger, *sides) {
+		return func(_ *ledger, s *sides) {
+			s.source.Fault = func(c, _ string) error {
+				if strings.Contains(call, c) {
+					return err
+				}
+				return nil
+			}
+		}
+	}
+	for name, tc := range map[string]struct {
+		prepare func(*ledger, *sides)
+		want    settled
+	}{
+		"all copied": {func(*ledger, *sides) {}, settled{State: transfer.StateCompleted}},
+		"login refused": {
+			failing("check", transfertest.Stops(transfer.SideSource, transfer.ReasonLoginRefused)),
+			settled{State: transfer.StateFailed, Reason: transfer.ReasonLoginRefused},
+		},
+		"source down at the start": {
+			failing("check", transfertest.Again(transfer.SideSource, transfer.ReasonUnreachable)),
+			settled{Reason: transfer.ReasonUnreachable, Wait: 5 * time.Second, Pauses: 1},
+		},
+		"source down for long": {
+			func(l *ledger, s *sides) {
+				failing("check", transfertest.Again(transfer.SideSource, transfer.ReasonBusy))(l, s)
+				l.lease.Pauses = 30
+			},
+			settled{Reason: transfer.ReasonBusy, Wait: 24 * time.Hour, Pauses: 31},
+		},
+		"the source says when": {
+			failing("check", &transfer.Error{
+				Side: transfer.SideSource, Class: transfer.Again, Reason: transfer.ReasonBusy,
+				RetryAfter: 30 * time.Minute, Err: errors.New("429"),
+			}),
+			settled{Reason: transfer.ReasonBusy, Wait: 30 * time.Minute, Pauses: 1},
+		},
+		"ledger away at the start, a source that was down before": {
+			func(l *ledger, _ *sides) {
+				l.lease.Pauses = 30
+				l.refusal = transfertest.Again(transfer.SideLedger, transfer.ReasonUnreachable)
+			},
+			settled{Wait: 2 * time.Second, Pauses: 30},
+		},
+		"one entry to be tried again": {
+			failing("open", transfertest.Again(transfer.SideSource, transfer.ReasonBusy)),
+			settled{Wait: 5 * time.Second, Pauses: 1},
+		},
+		"canceled before it was claimed": {
+			func(l *ledger, _ *sides) { l.lease.Canceled = true },
+			settled{State: transfer.StateCanceled},
+		},
+		"document deleted": {
+			func(_ *ledger, s *sides) { s.gone = true },
+			settled{State: transfer.StateFailed, Reason: transfer.ReasonWithdrawn},
+		},
+		"document of another source path": {
+			func(_ *ledger, s *sides) { s.doc.SourcePath = "/src/private" },
+			settled{State: transfer.StateFailed, Reason: transfer.ReasonWithdrawn},
+		},
+		"given up by the trigger": {
+			func(_ *ledger, s *sides) { s.doc.Status = contract.StatusFailed },
+			settled{State: transfer.StateFailed, Reason: transfer.ReasonWithdrawn},
+		},
+		"canceled while it runs": {
+			func(l *ledger, s *sides) {
+				hung(s)
+				l.renew = func() (transfer.Renewal, error) { return transfer.Renewal{Canceled: true}, nil }
+			},
+			settled{State: transfer.StateCanceled},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l, s := newLedger(), newSides(files)
+				tc.prepare(l, s)
+				b := start(t, l, s)
+				if diff := cmp.Diff(tc.want, <-b.settled); diff != "" {
+					t.Errorf("settlement (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func TestAHolderThatCannotRenewStopsBeforeItsLeaseEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, s := newLedger(), newSides(map[string]string{"a": "1"})
+		began := time.Now()
+		ended := make(chan time.Duration, 1)
+		s.source.Body = func(ctx context.Context, _, _ string) io.Reader {
+			context.AfterFunc(ctx, func() { ended <- time.Since(began) })
+			return transfertest.UntilDone(ctx)
+		}
+		l.renew = func() (transfer.Renewal, error) { return transfer.Renewal{}, errors.New("the database is away") }
+		b := start(t, l, s)
+		if after := <-ended; after >= 15*time.Second {
+			t.Errorf("stopped after %v, the lease is 15 s", after)
+		}
+		b.end()
+		select {
+		case got := <-b.settled:
+			t.Errorf("a lost lease was settled: %+v", got)
+		default:
+		}
+	})
+}
+
+func TestALeaseThatAnotherHoldsEndsTheSliceAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, s := newLedger(), newSides(map[string]string{"a": "1"})
+		began := time.Now()
+		ended := make(chan time.Duration, 1)
+		s.source.Body = func(ctx context.Context, _, _ string) io.Reader {
+			context.AfterFunc(ctx, func() { ended <- time.Since(began) })
+			return transfertest.UntilDone(ctx)
+		}
+		l.renew = func() (transfer.Renewal, error) { return transfer.Renewal{}, transfer.ErrLeaseLost }
+		start(t, l, s)
+		if after := <-ended; after != 5*time.Second {
+			t.Errorf("stopped after %v, the first renewal is after 5 s", after)
+		}
+	})
+}
+
+func TestCancelCutsBodiesAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, s := newLedger(), newSides(map[string]string{"a": "1"})
+		hung(s)
+		b := start(t, l, s)
+		synctest.Wait()
+		asked := time.Now()
+		b.worker.Cancel("m1")
+		got := <-b.settled
+		if got.State != transfer.StateCanceled || time.Since(asked) > time.Second {
+			t.Errorf("%+v after %v", got, time.Since(asked))
+		}
+		synctest.Wait()
+		if doc := s.tracking(); doc.Status != contract.StatusCanceled || doc.CanceledAt == nil {
+			t.Errorf("tracking document %+v", doc)
+		}
+	})
+}
+
+func TestAStopGivesTheLeaseBackWithinItsGrace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, s := newLedger(), newSides(map[string]string{"a": "1"})
+		hung(s)
+		b := start(t, l, s)
+		synctest.Wait()
+		asked := time.Now()
+		b.end()
+		if got := <-b.settled; got != (settled{}) || time.Since(asked) > 2*time.Second {
+			t.Errorf("%+v after %v", got, time.Since(asked))
+		}
+	})
+}
+
+func TestALongSliceYieldsWhenOthersWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		files := map[string]string{}
+		for i := range 1000 {
+			files[fmt.Sprint("f", i)] = "x"
+		}
+		l, s := newLedger(), newSides(files)
+		s.source.Fault = func(call, _ string) error {
+			if call == "open" {
+				time.Sleep(time.Second) //nolint:forbidigo // the source's pace, in the bubble's time
+			}
+			return nil
+		}
+		l.renew = func() (transfer.Renewal, error) { return transfer.Renewal{Waiting: true}, nil }
+		began := time.Now()
+		b := start(t, l, s)
+		if got := <-b.settled; got != (settled{}) {
+			t.Errorf("%+v", got)
+		}
+		if took := time.Since(began); took < time.Minute || took > 70*time.Second {
+			t.Errorf("yielded after %v", took)
+		}
+	})
+}
+
+func TestTheDocumentIsWrittenAtMostOnceASecondAndAtTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, s := newLedger(), newSides(map[string]string{"a": "1", "b": "2", "c": "3", "d": "4", "e": "5", "f": "6"})
+		s.source.Fault = func(call, _ string) error {
+			if call == "open" {
+				time.Sleep(4 * time.Second) //nolint:forbidigo // the source's pace, in the bubble's time
+				l.mu.Lock()
+				l.snapshot.Changed++
+				l.mu.Unlock()
+			}
+			return nil
+		}
+		b := start(t, l, s)
+		<-b.settled
+		b.end()
+		for i := 1; i < len(s.writes); i++ {
+			if gap := s.writes[i].Sub(s.writes[i-1]); gap < time.Second {
+				t.Errorf("write %d came %v after the one before", i, gap)
+			}
+		}
+		if doc := s.tracking(); doc.Status != contract.StatusCompleted || doc.FinishedAt == nil {
+			t.Errorf("tracking document %+v", doc)
+		}
+	})
+}
+
+func TestAFinalDocumentIsNeverOverwritten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, s := newLedger(), newSides(nil)
+		s.doc.Status = contract.StatusCanceled
+		b := start(t, l, s)
+		<-b.settled
+		b.end()
+		if doc := s.tracking(); doc.Status != contract.StatusCanceled || len(s.writes) != 0 {
+			t.Errorf("%d writes, status %s", len(s.writes), doc.Status)
+		}
+		if l.mirrored != l.snapshot.Changed {
+			t.Error("the mirror would try for ever")
+		}
+	})
+}
+
+func TestTheDocumentListsAThousandAndCountsTheRest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, s := newLedger(), newSides(nil)
+		for i := range 1500 {
+			l.failed = append(l.failed, transfer.Notice{Path: fmt.Sprint("dir/f", i), Reason: string(transfer.ReasonForbidden)})
+			l.skipped = append(l.skipped, transfer.Notice{Path: fmt.Sprint("s", i), Reason: "encrypted", Size: 3})
+		}
+		l.snapshot.FilesFailed, l.snapshot.FoldersSkipped = 1500, 1500
+		s.source.Fault = func(string, string) error { return transfertest.Stops(transfer.SideTarget, transfer.ReasonQuota) }
+		b := start(t, l, s)
+		<-b.settled
+		b.end()
+		doc := s.tracking()
+		if len(doc.Errors) != 1000 || doc.ErrorsTruncatedCount != 501 || len(doc.Skipped) != 1000 || doc.SkippedTruncatedCount != 500 {
+			t.Errorf("%d errors (+%d), %d skipped (+%d)", len(doc.Errors), doc.ErrorsTruncatedCount, len(doc.Skipped), doc.SkippedTruncatedCount)
+		}
+		if last := doc.Errors[999]; last.Path != "" || last.Message != transfer.ReasonQuota.Message() || doc.FailureReason != last.Message {
+			t.Errorf("what ended it is not shown: %+v, %q", last, doc.FailureReason)
+		}
+		if doc.Errors[0].Path != "/src/dir/f0" || doc.Errors[0].Message != transfer.ReasonForbidden.Message() {
+			t.Errorf("first error %+v", doc.Errors[0])
+		}
+	})
+}
+
+func TestAdmissionRefusesWhatNoRedeliveryMends(t *testing.T) {
+	t.Parallel()
+	a := worker.Admission{
+		Ledger: newLedger(),
+		Host: func(fqdn string) (string, error) {
+			if fqdn != "alice" && fqdn != "bob" {
+				return "", errors.New("not allowed")
+			}
+			return fqdn, nil
+		},
+		Logger: slog.New(slog.DiscardHandler),
+	}
+	for body, dead := range map[string]bool{
+		`{"migrationId":"m1","workplaceFqdn":"alice","accountId":"a","sourcePath":"/","timestamp":1,"new":true}`: false,
+		`{"migrationId":"m1","workplaceFqdn":"evil","accountId":"a"}`:                                            true,
+		`{"migrationId":"m1","accountId":"a"}`:                                                                   true,
+		`{"migrationId":7}`:                                                                                      true,
+		`nope`:                                                                                                   true,
+		`{"migrationId":"m1","workplaceFqdn":"alice","accountId":"a","sourcePath":"\u0000"}`: true,
+		strings.Repeat("x", contract.MaxMessageBytes+1):                                      true,
+	} {
+		if err := a.Requested(t.Context(), []byte(body)); errors.Is(err, worker.ErrDead) != dead || (err != nil) != dead {
+			t.Errorf("%.60s: %v", body, err)
+		}
+	}
+	if err := a.Canceled(t.Context(), []byte(`{"migrationId":"m1","workplaceFqdn":"alice"}`)); err != nil {
+		t.Error(err)
+	}
+	if err := a.Canceled(t.Context(), []byte(`{"migrationId":"m1","workplaceFqdn":"bob"}`)); !errors.Is(err, worker.ErrDead) {
+		t.Errorf("a cancellation from another instance: %v", err)
+	}
+}
+
+func TestASourceThatDoesNotFitIsRefusedBeforeItStarts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, s := newLedger(), newSides(map[string]string{"a": strings.Repeat("x", 2600)})
+		s.room, s.limited = 1000, true
+		b := start(t, l, s)
+		if got := <-b.settled; got.State != transfer.StateFailed || got.Reason != transfer.ReasonQuota {
+			t.Errorf("%+v", got)
+		}
+		b.end()
+		if reason := s.tracking().FailureReason; !strings.Contains(reason, "About 1.6 kB more are needed") {
+			t.Errorf("failure reason %q", reason)
+		}
+		if n := s.target.Creates(); n != 0 {
+			t.Errorf("%d files copied", n)
+		}
+	})
+}
+
+func TestABlipAtTheStartDoesNotPauseTheMigration(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, s := newLedger(), newSides(map[string]string{"a": "1"})
+		blips := 2
+		s.source.Fault = func(call, _ string) error {
+			if call == "check" && blips > 0 {
+				blips--
+				return transfertest.Again(transfer.SideSource, transfer.ReasonUnreachable)
+			}
+			return nil
+		}
+		b := start(t, l, s)
+		if got := <-b.settled; got.State != transfer.StateCompleted {
+			t.Errorf("%+v", got)
+		}
+	})
+}

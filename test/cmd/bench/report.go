@@ -1,0 +1,146 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// report is what a bench found, and where.
+type report struct {
+	Profile   string   `json:"profile"`
+	Count     int      `json:"count"`
+	Machine   machine  `json:"machine"`
+	Scenarios []result `json:"scenarios"`
+}
+
+// machine is what the numbers depend on.
+type machine struct {
+	CPUs int    `json:"cpus"`
+	CPU  string `json:"cpu"`
+	Go   string `json:"go"`
+	Load string `json:"load"` // averages of 1, 5 and 15 minutes at the start
+}
+
+func newReport(o options) *report {
+	m := machine{CPUs: runtime.NumCPU(), Go: runtime.Version(), CPU: "unknown processor", Load: "unknown"}
+	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
+		m.Load = strings.Join(strings.Fields(string(load))[:3], " ")
+	}
+	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		if _, rest, ok := strings.Cut(string(info), "model name"); ok {
+			name, _, _ := strings.Cut(rest, "\n")
+			m.CPU = strings.Trim(name, "\t :")
+		}
+	}
+	return &report{Profile: o.profile, Count: o.count, Machine: m}
+}
+
+// result is what the laps of one scenario took.
+type result struct {
+	Name    string    `json:"name"`
+	Unit    string    `json:"unit"`
+	Aim     float64   `json:"aim"`
+	Ratio   spread    `json:"ratio"`
+	Ratios  []float64 `json:"ratios"` // of each subject to the floor before it
+	Floor   series    `json:"floor"`
+	Subject series    `json:"subject"`
+}
+
+// series is the laps of one load.
+type series struct {
+	Label string `json:"label"`
+	Files int    `json:"files"`
+	Bytes int64  `json:"bytes"`
+	Laps  []lap  `json:"laps"`
+}
+
+func newResult(s scenario) result {
+	of := func(l load) series { return series{Label: l.label, Files: l.files, Bytes: l.total()} }
+	return result{Name: s.name, Unit: s.subject.unit, Aim: s.aim, Floor: of(s.floor), Subject: of(s.subject)}
+}
+
+func (r *result) add(floor, subject lap) {
+	r.Floor.Laps = append(r.Floor.Laps, floor)
+	r.Subject.Laps = append(r.Subject.Laps, subject)
+	r.Ratios = append(r.Ratios, subject.Rate/floor.Rate)
+	r.Ratio = spreadOf(r.Ratios)
+}
+
+func (r *report) writeJSON(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(r)
+}
+
+func (r *report) writeTable(w io.Writer) error {
+	fmt.Fprintf(w, "profile %s, %d pairs each, floor and subject in turn; median (min-max)\n", r.Profile, r.Count)
+	fmt.Fprintf(w, "%d CPUs (%s), %s, load %s at the start\n\n", r.Machine.CPUs, r.Machine.CPU, r.Machine.Go, r.Machine.Load)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "\t\ta second, all included\tof it in the slice\tbefore it, ms\tafter it, ms\tpeak RSS, MB\tCPU, µs each")
+	for _, s := range r.Scenarios {
+		fmt.Fprintf(t, "%s\t%s\n", s.Name, s.Floor.row(s.Unit))
+		fmt.Fprintf(t, "\t%s\n", s.Subject.row(s.Unit))
+		met := "met"
+		if s.Ratio.Median < s.Aim {
+			met = "missed"
+		}
+		fmt.Fprintf(t, "\tratio\t%s\taim %.4g: %s\t\t\t\t\n", s.Ratio, s.Aim, met)
+	}
+	return t.Flush()
+}
+
+// row is the cells of a series behind the scenario's name.
+func (s series) row(unit string) string {
+	of := func(value func(lap) float64) string {
+		values := make([]float64, 0, len(s.Laps))
+		for _, x := range s.Laps {
+			values = append(values, value(x))
+		}
+		if slices.Max(values) == 0 {
+			return "-" // a phase that the pipe does not have
+		}
+		return spreadOf(values).String()
+	}
+	cells := []string{
+		s.Label,
+		of(func(x lap) float64 { return x.Rate }) + " " + unit,
+		of(func(x lap) float64 { return x.SliceRate }),
+		of(func(x lap) float64 { return x.Before * 1000 }),
+		of(func(x lap) float64 { return x.After * 1000 }),
+		of(func(x lap) float64 { return float64(x.PeakRSS) / float64(megabyte) }),
+		of(func(x lap) float64 { return x.CPU }),
+	}
+	return strings.Join(cells, "\t")
+}
+
+// spread is how several measurements of one thing lie.
+type spread struct {
+	Median float64 `json:"median"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+}
+
+// spreadOf takes at least one value.
+func spreadOf(values []float64) spread {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return spread{Median: (sorted[(n-1)/2] + sorted[n/2]) / 2, Min: sorted[0], Max: sorted[n-1]}
+}
+
+// String rounds to three digits.
+func (s spread) String() string {
+	return fmt.Sprintf("%s (%s-%s)", short(s.Median), short(s.Min), short(s.Max))
+}
+
+func short(v float64) string {
+	if v >= 100 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.3g", v)
+}

@@ -1,0 +1,115 @@
+package sides_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"example.org/ncm/pkg/contract"
+	"example.org/ncm/test/rig"
+)
+
+func targetLosesAFolderMidway(t *testing.T, s *stage) {
+	lost := func(name, path string, take func(c *scene, id string)) {
+		s.perform(t, name, func(c *scene) {
+			c.files("a/b/c", 60)
+			c.files("zz", 40)
+			c.slowUploads(60)
+			c.start()
+			c.awaitMidway(12)
+			take(c, c.idAt(path))
+			taken := time.Now()
+			before := c.trashed()
+			c.await(contract.StatusCompleted, 40*time.Second)
+			c.measured("the rest copied into folders made anew", time.Since(taken))
+			c.wantNothingElseTrashed(before)
+			c.wantRestArrived(taken)
+			c.aftermath(promise{disturbed: true})
+		})
+	}
+	trash := func(c *scene, id string) { c.trash(id) }
+	destroy := func(c *scene, id string) { c.destroy(id) }
+	lost("the folder that is being filled is trashed", "a/b/c", trash)
+	lost("the folder that is being filled is destroyed", "a/b/c", destroy)
+	lost("a folder above is trashed", "a", trash)
+	lost("a folder above is destroyed", "a", destroy)
+	lost("the target folder itself is trashed", "", trash)
+	lost("the target folder itself is destroyed", "", destroy)
+}
+
+// trashed are the ids in the trash.
+func (c *scene) trashed() map[string]bool {
+	c.t.Helper()
+	ids := make(map[string]bool)
+	for id, e := range c.targetEntries() {
+		if e.Trashed {
+			ids[id] = true
+		}
+	}
+	return ids
+}
+
+// wantNothingElseTrashed: only what the user trashed may be there.
+func (c *scene) wantNothingElseTrashed(before map[string]bool) {
+	c.t.Helper()
+	for id := range c.trashed() {
+		if !before[id] {
+			c.t.Errorf("%s was put into the trash by the migration", id)
+		}
+	}
+}
+
+// wantRestArrived checks that what was copied after a moment is in its place.
+func (c *scene) wantRestArrived(after time.Time) {
+	c.t.Helper()
+	const overlap = 2 * time.Second // what was on its way, and the batch it was recorded with
+	ids := rows[[]string](c, `
+		SELECT coalesce(jsonb_agg(target_id), '[]') FROM file WHERE migration_id = $1
+		AND finished_at > to_timestamp(`+stamp(after.Add(overlap))+`)`)
+	if len(ids) == 0 {
+		c.t.Error("nothing was copied afterwards: nothing was shown")
+	}
+	entries := c.targetEntries()
+	for _, id := range ids {
+		if e := entries[id]; e.Trashed || !strings.HasPrefix(e.Path, rig.TargetDir+"/") {
+			c.t.Errorf("%s, copied afterwards, is at %q", id, e.Path)
+		}
+	}
+}
+
+func targetExpiresTheToken(c *scene) {
+	c.files("many", 150)
+	c.slowUploads(40)
+	c.start()
+	for _, n := range []int64{20, 60, 100} {
+		c.awaitMidway(n)
+		c.cozy.Change(map[string]any{"expireTokens": true})
+	}
+	expired := time.Now()
+	c.await(contract.StatusCompleted, 30*time.Second)
+	c.measured("the rest copied with new tokens", time.Since(expired))
+	c.aftermath(promise{})
+}
+
+func targetIsTakenAway(t *testing.T, s *stage) {
+	for name, it := range map[string]struct{ strike, heal map[string]any }{
+		"instance gone":    {map[string]any{"gone": true}, map[string]any{"gone": false}},
+		"instance blocked": {map[string]any{"blocked": true}, map[string]any{"blocked": false}},
+	} {
+		s.perform(t, name, func(c *scene) {
+			c.files("many", 120)
+			c.slowUploads(50)
+			c.start()
+			c.awaitMidway(10)
+			c.cozy.Change(it.strike)
+			struck := time.Now()
+			until(c.t, 20*time.Second, "failed in the ledger", func() bool { return c.row().State == "failed" })
+			c.measured("stopped", time.Since(struck))
+			c.cozy.Change(it.heal) // so that there is a document to look at
+			healed := time.Now()
+			c.await(contract.StatusFailed, 40*time.Second)
+			c.measured("document written by the sweep", time.Since(healed))
+			c.aftermath(promise{status: contract.StatusFailed, stopped: true, reason: "does not exist any more or is blocked"})
+		})
+	}
+}

@@ -1,0 +1,18 @@
+package sides_test
+
+import "testing"
+
+func TestTarget(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, nil)
+	s.group(t, "takes a file badly", targetTakesAFileBadly)
+	s.group(t, "takes a folder badly", targetTakesAFolderBadly)
+	s.group(t, "has the name already", targetHasTheNameAlready)
+	s.group(t, "loses a folder midway", targetLosesAFolderMidway)
+	s.group(t, "is taken away", targetIsTakenAway)
+	s.perform(t, "has a burst of errors", targetHasABurstOfErrors)
+	s.perform(t, "refuses a long name", targetRefusesALongName)
+	s.perform(t, "expires the token midway", targetExpiresTheToken)
+	s.perform(t, "is too small from the start", targetIsTooSmallFromTheStart)
+	s.perform(t, "fills up midway and is made room in", targetFillsUpMidwayAndIsMadeRoomIn)
+}

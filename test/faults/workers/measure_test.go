@@ -1,0 +1,71 @@
+package workers_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// full says whether to take the time that numbers for the documentation need.
+func full() bool { return os.Getenv("FAULTS_FULL") != "" }
+
+// inFull chooses between what a run in CI takes and what a full one does.
+func inFull[T any](ci, whole T) T {
+	if full() {
+		return whole
+	}
+	return ci
+}
+
+// seeded gives random numbers that FAULTS_SEED repeats.
+func seeded(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if given := os.Getenv("FAULTS_SEED"); given != "" {
+		parsed, err := strconv.ParseUint(given, 10, 64)
+		if err != nil {
+			t.Fatalf("read FAULTS_SEED: %v", err)
+		}
+		seed = parsed
+	}
+	t.Logf("FAULTS_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// between waits for a random time; the moment of a fault is what is random here,
+// not a condition that could be waited for.
+func between(random *rand.Rand, least, most time.Duration) {
+	<-time.After(least + time.Duration(random.Int64N(int64(most-least))))
+}
+
+// measured tells a number for the documentation.
+func measured(t *testing.T, format string, args ...any) {
+	t.Helper()
+	t.Logf("measured: "+format, args...)
+}
+
+// spread tells the median and the worst of what was measured.
+func spread(all []time.Duration) string {
+	if len(all) == 0 {
+		return "nothing"
+	}
+	sorted := slices.Sorted(slices.Values(all))
+	return fmt.Sprintf("median %v, worst %v of %d",
+		sorted[len(sorted)/2].Round(time.Millisecond), sorted[len(sorted)-1].Round(time.Millisecond), len(sorted))
+}
+
+// listed joins numbers, with their sum last.
+func listed(numbers []int64) string {
+	var out []string
+	sum := int64(0)
+	for _, n := range numbers {
+		out = append(out, strconv.FormatInt(n, 10))
+		sum += n
+	}
+	return strings.Join(out, " ") + ", together " + strconv.FormatInt(sum, 10)
+}

@@ -1,0 +1,175 @@
+package workers_test
+
+import (
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.org/ncm/test/rig"
+)
+
+// batch is how many results the engine writes together.
+const batch = 100
+
+// pods are two workers with one slot each, and one migration between them.
+type pods struct {
+	*move
+	settings        rig.Env
+	working, idling *rig.Service
+}
+
+// startPods starts the migration, and returns when one of them works on it.
+func startPods(t *testing.T, settings rig.Env, folders, filesInEach int) *pods {
+	t.Helper()
+	p := &pods{move: newMove(t, backends.New(t), "alice"), settings: settings}
+	p.fill(folders, filesInEach)
+	p.slow(40 * time.Millisecond)
+	first, second := p.StartMigrator(settings), p.StartMigrator(settings)
+	p.request()
+	p.awaitMid(t)
+	working, others := holder(t, first, second)
+	p.working, p.idling = working, others[0]
+	return p
+}
+
+// replace puts a new worker in the place of the one that works.
+func (p *pods) replace() { p.working, p.idling = p.idling, p.StartMigrator(p.settings) }
+
+// awaitTakeover waits until the other worker has copied something, and says how
+// long the work stood still.
+func (p *pods) awaitTakeover(t *testing.T, since time.Time, term int64, within time.Duration) (claimed, copied time.Duration) {
+	t.Helper()
+	rig.Await(t, within-time.Since(since), "taken over", func() bool { return p.term(t) > term })
+	claimed = time.Since(since)
+	done := p.done(t)
+	rig.Await(t, within-time.Since(since), "going on", func() bool { return p.done(t) > done })
+	return claimed, time.Since(since)
+}
+
+func TestAKilledWorkerIsReplacedWithin20Seconds(t *testing.T) {
+	t.Parallel()
+	kills, random := inFull(3, 20), seeded(t)
+	p := startPods(t, rig.Env{"SLOTS": "1", "TRANSFERS": "4"}, 8*kills, 50)
+	var claims, standstills []time.Duration
+	var twice []int64
+	for range kills {
+		between(random, 0, 2*time.Second)
+		before, term := posted(p.Rig)[409], p.term(t)
+		p.working.Kill()
+		killed := time.Now()
+		claimed, copied := p.awaitTakeover(t, killed, term, 20*time.Second)
+		claims, standstills = append(claims, claimed), append(standstills, copied)
+		// What was sent and not recorded comes first, in the order of the ids.
+		p.awaitMore(t, p.done(t), 2*transfers, 10*time.Second)
+		twice = append(twice, posted(p.Rig)[409]-before-1) // the target folder is met once more too
+		p.replace()
+	}
+	p.HealCozy()
+	p.awaitCompleted(t, time.Minute)
+	sums, read := p.sums(t), p.NextcloudAnswers().Requests["GET"]
+	again := (read - sums.FilesDone) * (sums.BytesDone / sums.FilesDone)
+	measured(t, "takeover after SIGKILL: %s; until files arrive: %s", spread(claims), spread(standstills))
+	measured(t, "files sent twice per kill: %s; bytes read again: at most %d of %d", listed(twice), again, sums.BytesDone)
+	for _, n := range twice {
+		if n > transfers+batch {
+			t.Errorf("%d files were sent twice after one kill", n)
+		}
+	}
+	aftermath(t, p.move)
+}
+
+func TestAStoppedWorkerIsReplacedWithin2SecondsAndNothingIsRepeated(t *testing.T) {
+	t.Parallel()
+	stops := inFull(3, 10)
+	p := startPods(t, rig.Env{"SLOTS": "1", "TRANSFERS": "4", "LEASE_TTL": "30s"}, 4*stops, 150)
+	var claims, standstills []time.Duration
+	for range stops {
+		term, stopped := p.term(t), time.Now()
+		p.working.Signal(t, syscall.SIGTERM)
+		claimed, copied := p.awaitTakeover(t, stopped, term, 10*time.Second)
+		claims, standstills = append(claims, claimed), append(standstills, copied)
+		rig.Await(t, 10*time.Second, "ended", func() bool { return !p.working.Running() })
+		p.working.Stop(t) // a second signal would have killed it; this asks how it ended
+		p.replace()
+		p.awaitMore(t, p.done(t), 2*transfers, 10*time.Second)
+	}
+	p.HealCozy()
+	p.awaitCompleted(t, time.Minute)
+	measured(t, "takeover after SIGTERM: %s; until files arrive: %s", spread(claims), spread(standstills))
+	for _, claimed := range claims {
+		if claimed > 2*time.Second {
+			t.Errorf("the work stood still for %v", claimed)
+		}
+	}
+	if again := posted(p.Rig)[409] - int64(stops); again != 0 {
+		t.Errorf("%d files or folders were sent that were there, besides the target folder by each worker", again)
+	}
+	// What was cut at the end of the grace is no finished body.
+	sums, read := p.sums(t), p.NextcloudAnswers().Requests["GET"]
+	if most := sums.FilesDone + int64(stops)*transfers; read > most {
+		t.Errorf("%d files were read for %d", read, sums.FilesDone)
+	}
+	measured(t, "files read again in %d stops: %d", stops, read-sums.FilesDone)
+	aftermath(t, p.move)
+}
+
+// writes notes in the ledger's database who changed a row.
+const writes = `
+	CREATE TABLE writes (pod text, at timestamptz NOT NULL DEFAULT clock_timestamp());
+	CREATE FUNCTION note_write() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN INSERT INTO writes (pod) VALUES (current_setting('rig.pod', true)); RETURN NULL; END $$;
+	CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON migration FOR EACH ROW EXECUTE FUNCTION note_write();
+	CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON folder FOR EACH ROW EXECUTE FUNCTION note_write();
+	CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON file FOR EACH ROW EXECUTE FUNCTION note_write();
+	CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON notice FOR EACH ROW EXECUTE FUNCTION note_write();`
+
+func TestAPausedWorkerThatWakesUpWritesNothingMore(t *testing.T) {
+	t.Parallel()
+	m := newMove(t, backends.New(t), "alice")
+	m.Ledger.Exec(t, writes)
+	m.fill(10, 80)
+	m.slow(60 * time.Millisecond)
+	stack := rig.NewProxy(t, m.CozyAddr())
+	var documents, uploads atomic.Int64
+	stack.Tamper(func(sent []byte) bool {
+		documents.Add(count(sent, "PUT /data/io.cozy.nextcloud.migrations/"))
+		uploads.Add(count(sent, "POST /files/"))
+		return false
+	})
+	old := m.StartMigrator(with(quick(), with(rig.StackBy(stack.Addr), rig.Env{"DATABASE_URL": m.LedgerURL(m.LedgerAddr(), "old")})))
+	m.request()
+	m.awaitMid(t)
+	rig.Await(t, 5*time.Second, "mirrored by the first", func() bool { return documents.Load() > 0 })
+
+	old.Signal(t, syscall.SIGSTOP)
+	term, paused := m.term(t), time.Now()
+	m.StartMigrator(with(quick(), rig.Env{"DATABASE_URL": m.LedgerURL(m.LedgerAddr(), "new")}))
+	rig.Await(t, 20*time.Second, "taken over", func() bool { return m.term(t) > term })
+	measured(t, "takeover of a paused worker with a lease of 4s: %v", time.Since(paused).Round(time.Millisecond))
+	m.awaitMore(t, m.done(t), 20, 10*time.Second)
+
+	wrote := func() int64 { return rig.Value[int64](t, m.Ledger, "SELECT count(*) FROM writes WHERE pod = 'old'") }
+	before, sent, asked := wrote(), uploads.Load(), documents.Load()
+	if before == 0 {
+		t.Fatal("the first worker's writes are not noted: nothing would be shown")
+	}
+	old.Signal(t, syscall.SIGCONT)
+	rig.Await(t, 10*time.Second, "aware of its loss", func() bool { return len(old.Log.All("slice ended")) > 0 })
+	if end := old.Log.All("slice ended")[0]["end"]; end != "lost" {
+		t.Errorf("the slice of the first worker ended as %v", end)
+	}
+	m.awaitMore(t, m.done(t), 40, 10*time.Second)
+	m.HealCozy()
+	m.awaitCompleted(t, time.Minute)
+	if n := wrote() - before; n > 0 {
+		t.Errorf("the first worker changed %d rows after it woke up", n)
+	}
+	if n := documents.Load() - asked; n > 0 {
+		t.Errorf("the first worker wrote the tracking document %d times after it woke up", n)
+	}
+	if n := uploads.Load() - sent; n > transfers {
+		t.Errorf("the first worker began %d uploads after it woke up", n)
+	}
+	aftermath(t, m)
+}

@@ -1,0 +1,121 @@
+package rig
+
+import (
+	"encoding/json"
+	"iter"
+	"net/http"
+	"time"
+
+	"example.org/ncm/pkg/contract"
+	"example.org/ncm/test/tree"
+)
+
+// InstanceSuffix is what the hosts of a rig's instances end in.
+const InstanceSuffix = ".cozy.test"
+
+// Instance is one user's Cozy.
+type Instance struct {
+	Host string
+	// Token is one of the settings app.
+	Token string
+
+	sim *Simulator
+}
+
+// AddInstance makes an instance for a host that the services allow: one below
+// InstanceSuffix, or below localhost with a port.
+func (s *Simulator) AddInstance(host string) *Instance {
+	s.t.Helper()
+	answer := order(s.t, http.MethodPost, s.AdminURL+"/_sim/instances", map[string]any{"host": host})
+	var made struct {
+		Host  string `json:"host"`
+		Token string `json:"token"`
+	}
+	answer.Decode(s.t, &made)
+	return &Instance{Host: made.Host, Token: made.Token, sim: s}
+}
+
+// Change orders a switch of the simulated instance, in the words of its package.
+func (i *Instance) Change(switches map[string]any) {
+	i.sim.t.Helper()
+	switches["host"] = i.Host
+	order(i.sim.t, http.MethodPatch, i.sim.AdminURL+"/_sim/instances", switches)
+}
+
+// MintToken gives a token in the words of the simulator: audience, subject, scope
+// and ttlSeconds.
+func (i *Instance) MintToken(wish map[string]any) string {
+	i.sim.t.Helper()
+	wish["host"] = i.Host
+	answer := order(i.sim.t, http.MethodPost, i.sim.AdminURL+"/_sim/tokens", wish)
+	var minted struct {
+		Token string `json:"token"`
+	}
+	answer.Decode(i.sim.t, &minted)
+	return minted.Token
+}
+
+// Call sends a request to the stack as an app of the instance would.
+func (i *Instance) Call(method, path, body string) Answer {
+	i.sim.t.Helper()
+	return mustAsk(i.sim.t, Request{
+		Method: method, URL: i.sim.CozyURL + path, Host: i.Host, Token: i.Token,
+		ContentType: "application/json", Body: body,
+	})
+}
+
+// Tracking reads a tracking document as the Settings page does.
+func (i *Instance) Tracking(id string) contract.Tracking {
+	i.sim.t.Helper()
+	answer := i.Call(http.MethodGet, "/data/"+contract.DoctypeMigrations+"/"+id, "")
+	if answer.Status != http.StatusOK {
+		i.sim.t.Fatalf("read tracking document %s: %d %s", id, answer.Status, answer.Body)
+	}
+	var doc contract.Tracking
+	answer.Decode(i.sim.t, &doc)
+	return doc
+}
+
+// AddDocument stores a new document and returns its id.
+func (i *Instance) AddDocument(doctype string, value any) (id string) {
+	i.sim.t.Helper()
+	content, err := json.Marshal(value)
+	if err != nil {
+		i.sim.t.Fatalf("encode document: %v", err)
+	}
+	answer := i.Call(http.MethodPost, "/data/"+doctype+"/", string(content))
+	var made struct {
+		ID string `json:"id"`
+	}
+	answer.Decode(i.sim.t, &made)
+	if made.ID == "" {
+		i.sim.t.Fatalf("make document: %d %s", answer.Status, answer.Body)
+	}
+	return made.ID
+}
+
+// Documents are all of a type as they are stored; passwords of accounts are in the
+// clear.
+func (i *Instance) Documents(doctype string) []json.RawMessage {
+	i.sim.t.Helper()
+	return i.sim.documents(i.Host, doctype)
+}
+
+// Files lists a folder of the instance.
+func (i *Instance) Files(folder string) iter.Seq2[tree.Entry, error] {
+	return tree.Cozy(i.sim.t.Context(), http.DefaultClient, i.sim.AdminURL, i.Host, folder)
+}
+
+// AwaitStatus waits until a tracking document has a status and gives the document.
+// Another final status ends the test.
+func (i *Instance) AwaitStatus(id string, want contract.Status, within time.Duration) (doc contract.Tracking) {
+	i.sim.t.Helper()
+	Await(i.sim.t, within, "migration "+string(want), func() bool {
+		doc = i.Tracking(id)
+		if doc.Status != want && doc.Status.Final() {
+			i.sim.t.Fatalf("migration %s is %s: %s %v", id, doc.Status, doc.FailureReason, doc.Errors)
+		}
+		return doc.Status == want
+	})
+	return doc
+}

@@ -1,0 +1,57 @@
+// Tally turns the output of `go test -json` on its standard input into a short
+// report: one line a package, the output of what failed, why tests were skipped
+// and, at the end, how many passed and failed.
+//
+//	go test -json ./... | tally [-totals FILE]
+//	tally -sum FILE
+//
+// With -totals the counts are added to a file, whose sum -sum prints. The exit
+// status is 1 when anything failed or nothing ran.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+)
+
+func main() {
+	ok, err := run(os.Args[1:], os.Stdin, os.Stdout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "tally:", err)
+	}
+	if err != nil || !ok {
+		os.Exit(1)
+	}
+}
+
+// run reports whether everything passed.
+func run(args []string, stdin io.Reader, stdout io.Writer) (bool, error) {
+	flags := flag.NewFlagSet("tally", flag.ContinueOnError)
+	totals := flags.String("totals", "", "add the counts to this `file`")
+	sum := flags.String("sum", "", "print the sum of this `file` and nothing else")
+	if err := flags.Parse(args); err != nil {
+		return false, err
+	}
+	if *sum != "" {
+		return printSum(*sum, stdout)
+	}
+	report := newReport(stdout)
+	if err := report.read(stdin); err != nil {
+		return false, err
+	}
+	if err := appendCounts(*totals, report.counts); err != nil {
+		return false, err
+	}
+	return report.finish(), nil
+}
+
+func printSum(file string, stdout io.Writer) (bool, error) {
+	total, err := sumCounts(file)
+	if err != nil {
+		return false, err
+	}
+	_, err = fmt.Fprintln(stdout, total)
+	return total.good(), err
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// event is a line of `go test -json`, as `go doc test2json` describes it.
+type event struct {
+	Action     string
+	Package    string
+	ImportPath string
+	Test       string
+	Elapsed    float64
+	Output     string
+}
+
+// report gathers events. Output is kept until the fate of its test is known and
+// dropped when it passed.
+type report struct {
+	out    io.Writer
+	counts counts
+	output map[string][]string
+	failed map[string]bool
+	skips  map[string][]string // tests by package and reason
+}
+
+func newReport(out io.Writer) *report {
+	return &report{out: out, output: map[string][]string{}, failed: map[string]bool{}, skips: map[string][]string{}}
+}
+
+// read prints each package's line as it ends. Lines that are no events, as a
+// compiler's message may be, are passed on.
+func (r *report) read(in io.Reader) error {
+	lines := bufio.NewReader(in)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if len(bytes.TrimSpace(line)) > 0 {
+			r.line(line)
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read events: %w", err)
+		}
+	}
+}
+
+func (r *report) line(line []byte) {
+	var e event
+	if json.Unmarshal(line, &e) != nil || e.Action == "" {
+		fmt.Fprint(r.out, string(line))
+		return
+	}
+	switch e.Action {
+	case "output", "build-output":
+		r.output[e.key()] = append(r.output[e.key()], e.Output)
+	case "pass", "fail", "skip":
+		if e.Test == "" {
+			r.packageEnded(e)
+		} else {
+			r.testEnded(e)
+		}
+	case "build-fail":
+		r.show(e)
+	}
+}
+
+func (e event) key() string {
+	if e.Package == "" {
+		return e.ImportPath
+	}
+	return e.Package + " " + e.Test
+}
+
+func (r *report) testEnded(e event) {
+	switch e.Action {
+	case "pass":
+		r.counts.passed++
+	case "fail":
+		r.counts.failed++
+		r.failed[e.Package] = true
+		r.show(e)
+	case "skip":
+		r.counts.skipped++
+		why := e.Package + ": " + reason(r.output[e.key()])
+		r.skips[why] = append(r.skips[why], e.Test)
+	}
+	delete(r.output, e.key())
+}
+
+// packageEnded counts a failure that no test has owned up to. What is left of the
+// output then belongs to a crash or a time limit.
+func (r *report) packageEnded(e event) {
+	if e.Action == "fail" && !r.failed[e.Package] {
+		r.counts.failed++
+	}
+	for _, key := range r.unfinished(e.Package) {
+		if e.Action == "fail" {
+			fmt.Fprint(r.out, strings.Join(r.output[key], ""))
+		}
+		delete(r.output, key)
+	}
+	if e.Action != "skip" {
+		fmt.Fprintf(r.out, "%-4s  %7.2fs  %s\n", e.Action, e.Elapsed, e.Package)
+	}
+}
+
+func (r *report) unfinished(pkg string) []string {
+	var keys []string
+	for key := range r.output {
+		if strings.HasPrefix(key, pkg+" ") {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func (r *report) show(e event) {
+	fmt.Fprint(r.out, strings.Join(r.output[e.key()], ""))
+}
+
+// finish prints what was skipped, a line a reason, and last the counts.
+func (r *report) finish() bool {
+	for _, why := range slices.Sorted(maps.Keys(r.skips)) {
+		tests := r.skips[why]
+		first := tests[0]
+		if len(tests) > 1 {
+			first = fmt.Sprintf("%s and %d more", first, len(tests)-1)
+		}
+		fmt.Fprintf(r.out, "skip  %s (%s)\n", why, first)
+	}
+	fmt.Fprintln(r.out, r.counts)
+	return r.counts.good()
+}
+
+// reason is the test's own message: what is left without the frame of `go test` and
+// without the line of the source, so that tests with the same reason are seen.
+func reason(output []string) string {
+	var words []string
+	for _, line := range output {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "===") || strings.HasPrefix(line, "---") {
+			continue
+		}
+		if place, message, ok := strings.Cut(line, ": "); ok && strings.Contains(place, ".go:") {
+			line = message
+		}
+		words = append(words, line)
+	}
+	return strings.Join(words, " ")
+}
