@@ -14,7 +14,7 @@ LINT      := $(TOOLS_DIR)/golangci-lint
 TALLY     := .build/tally
 
 # TOTALS=FILE adds the counts of each test run to a file, for a sum over several runs.
-REPORT   = $(abspath $(TALLY)) $(if $(TOTALS),-totals $(abspath $(TOTALS)))
+REPORT   = $(abspath $(TALLY)) -again test $(if $(TOTALS),-totals $(abspath $(TOTALS)))
 OWN      = cd $(1) && GOWORK=off
 SETTINGS = set -a; . ./.images.env; set +a
 

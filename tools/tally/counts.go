@@ -1,10 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 )
 
 // counts are tests with their subtests, and packages that failed apart from any
@@ -22,9 +22,15 @@ func (c counts) good() bool {
 	return c.failed == 0 && c.passed > 0
 }
 
-// appendCounts does nothing without a file's name. Runs side by side may append
-// to one file, since a line is one write.
-func appendCounts(file string, c counts) error {
+func (c *counts) add(o counts) {
+	c.passed += o.passed
+	c.failed += o.failed
+	c.skipped += o.skipped
+}
+
+// appendTotals does nothing without a file's name. Runs side by side may append
+// to one file, since what they add is one write.
+func appendTotals(file string, c counts, remarks []string) error {
 	if file == "" {
 		return nil
 	}
@@ -32,26 +38,27 @@ func appendCounts(file string, c counts) error {
 	if err != nil {
 		return fmt.Errorf("open totals: %w", err)
 	}
-	_, err = fmt.Fprintf(f, "%d %d %d\n", c.passed, c.failed, c.skipped)
+	lines := append([]string{fmt.Sprintf("%d %d %d", c.passed, c.failed, c.skipped)}, remarks...)
+	_, err = fmt.Fprintln(f, strings.Join(lines, "\n"))
 	return errors.Join(err, f.Close())
 }
 
-func sumCounts(file string) (counts, error) {
+// sumTotals also gives the remarks of all runs.
+func sumTotals(file string) (counts, []string, error) {
 	var total counts
-	f, err := os.Open(file)
+	text, err := os.ReadFile(file)
 	if err != nil {
-		return total, fmt.Errorf("open totals: %w", err)
+		return total, nil, fmt.Errorf("read totals: %w", err)
 	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
+	var remarks []string
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
 		var c counts
-		if _, err := fmt.Sscanf(lines.Text(), "%d %d %d", &c.passed, &c.failed, &c.skipped); err != nil {
-			return total, fmt.Errorf("read totals line %q: %w", lines.Text(), err)
+		if _, err := fmt.Sscanf(line, "%d %d %d", &c.passed, &c.failed, &c.skipped); err != nil {
+			remarks = append(remarks, line)
+			continue
 		}
-		total.passed += c.passed
-		total.failed += c.failed
-		total.skipped += c.skipped
+		total.add(c)
 	}
-	return total, lines.Err()
+	return total, remarks, nil
 }

@@ -100,7 +100,7 @@ func TestSumsRuns(t *testing.T) {
 	tally(t, `{"Action":"pass","Package":"p","Test":"A"}`, "-totals", file)
 	tally(t, `{"Action":"fail","Package":"p","Test":"B"}`, "-totals", file)
 	out, ok := tally(t, "", "-sum", file)
-	if out != "1 passed, 1 failed\n" || ok {
+	if out != "FAILED p B\n1 passed, 1 failed\n" || ok {
 		t.Errorf("sum %q, ok %v", out, ok)
 	}
 }

@@ -25,14 +25,39 @@ type event struct {
 // dropped when it passed.
 type report struct {
 	out    io.Writer
-	counts counts
+	tests  map[test]counts // with their subtests; a package's own failure has no name
 	output map[string][]string
-	failed map[string]bool
 	skips  map[string][]string // tests by package and reason
+	flaky  []test              // failed, and passed when they were run again
 }
 
+// test is a top-level test of a package.
+type test struct{ pkg, name string }
+
+func (t test) String() string { return strings.TrimSpace(t.pkg + " " + t.name) }
+
 func newReport(out io.Writer) *report {
-	return &report{out: out, output: map[string][]string{}, failed: map[string]bool{}, skips: map[string][]string{}}
+	return &report{out: out, tests: map[test]counts{}, output: map[string][]string{}, skips: map[string][]string{}}
+}
+
+// failed gives the tests that failed, in order.
+func (r *report) failed() []test {
+	var failed []test
+	for t, c := range r.tests {
+		if c.failed > 0 {
+			failed = append(failed, t)
+		}
+	}
+	slices.SortFunc(failed, func(a, b test) int { return strings.Compare(a.String(), b.String()) })
+	return failed
+}
+
+func (r *report) sum() counts {
+	var sum counts
+	for _, c := range r.tests {
+		sum.add(c)
+	}
+	return sum
 }
 
 // read prints each package's line as it ends. Lines that are no events, as a
@@ -81,26 +106,30 @@ func (e event) key() string {
 }
 
 func (r *report) testEnded(e event) {
+	name, _, _ := strings.Cut(e.Test, "/")
+	t := test{e.Package, name}
+	c := r.tests[t]
 	switch e.Action {
 	case "pass":
-		r.counts.passed++
+		c.passed++
 	case "fail":
-		r.counts.failed++
-		r.failed[e.Package] = true
+		c.failed++
 		r.show(e)
 	case "skip":
-		r.counts.skipped++
+		c.skipped++
 		why := e.Package + ": " + reason(r.output[e.key()])
 		r.skips[why] = append(r.skips[why], e.Test)
 	}
+	r.tests[t] = c
 	delete(r.output, e.key())
 }
 
 // packageEnded counts a failure that no test has owned up to. What is left of the
 // output then belongs to a crash or a time limit.
 func (r *report) packageEnded(e event) {
-	if e.Action == "fail" && !r.failed[e.Package] {
-		r.counts.failed++
+	blamed := slices.ContainsFunc(r.failed(), func(t test) bool { return t.pkg == e.Package })
+	if e.Action == "fail" && !blamed {
+		r.tests[test{pkg: e.Package}] = counts{failed: 1}
 	}
 	for _, key := range r.unfinished(e.Package) {
 		if e.Action == "fail" {
@@ -128,7 +157,8 @@ func (r *report) show(e event) {
 	fmt.Fprint(r.out, strings.Join(r.output[e.key()], ""))
 }
 
-// finish prints what was skipped, a line a reason, and last the counts.
+// finish prints what was skipped, a line a reason, what was flaky or failed, and
+// last the counts.
 func (r *report) finish() bool {
 	for _, why := range slices.Sorted(maps.Keys(r.skips)) {
 		tests := r.skips[why]
@@ -138,8 +168,24 @@ func (r *report) finish() bool {
 		}
 		fmt.Fprintf(r.out, "skip  %s (%s)\n", why, first)
 	}
-	fmt.Fprintln(r.out, r.counts)
-	return r.counts.good()
+	for _, line := range r.remarks() {
+		fmt.Fprintln(r.out, line)
+	}
+	sum := r.sum()
+	fmt.Fprintln(r.out, sum)
+	return sum.good()
+}
+
+// remarks has a line for each test that did not just pass.
+func (r *report) remarks() []string {
+	var lines []string
+	for _, t := range r.flaky {
+		lines = append(lines, "flaky "+t.String()+" (failed, then passed when run again)")
+	}
+	for _, t := range r.failed() {
+		lines = append(lines, "FAILED "+t.String())
+	}
+	return lines
 }
 
 // reason is the test's own message: what is left without the frame of `go test` and
