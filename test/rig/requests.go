@@ -47,8 +47,8 @@ func (tr *Trigger) TryStart(t testing.TB, i *Instance, o Order) (answer Answer, 
 	if err != nil {
 		t.Fatalf("encode order: %v", err)
 	}
-	answer, err = ask(t, Request{
-		Method: http.MethodPost, URL: tr.api + MigrationsPath, Host: i.Host, Token: i.Token,
+	answer, err = tr.ask(t, Request{
+		Method: http.MethodPost, URL: MigrationsPath, Host: i.Host, Token: i.Token,
 		ContentType: "application/json", Body: string(body),
 	})
 	return answer, err == nil

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"example.org/ncm/pkg/openapitest"
 )
 
 // readyWithin bounds how long a program may take until it is ready.
@@ -25,7 +27,8 @@ type Service struct {
 // Trigger is a running trigger.
 type Trigger struct {
 	*Service
-	api string
+	api       string
+	described *openapitest.Checker
 }
 
 // StartTrigger starts a trigger and returns when it is ready. Settings given
@@ -43,6 +46,7 @@ func (r *Rig) StartTrigger(settings Env) *Trigger {
 	ops, _ := started["ops"].(string)
 	trigger := &Trigger{Service: &Service{Process: p, ops: ops, rig: r}, api: "http://" + api}
 	trigger.AwaitReady()
+	trigger.described = trigger.description()
 	return trigger
 }
 

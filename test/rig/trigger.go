@@ -1,9 +1,13 @@
 package rig
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"testing"
+
+	"example.org/ncm/pkg/openapitest"
 )
 
 // MigrationsPath is the trigger's route.
@@ -30,12 +34,42 @@ func (s *Simulator) Order(u User) Order {
 // test goes on as failed, so that goroutines may ask too.
 func (tr *Trigger) Ask(t testing.TB, r Request) Answer {
 	t.Helper()
-	r.URL = tr.api + r.URL
-	answer, err := ask(t, r)
+	answer, err := tr.ask(t, r)
 	if err != nil {
 		t.Errorf("ask %s: %v", tr.Name, err)
 	}
 	return answer
+}
+
+// ask is the only way to the trigger's API: whatever it answers has to be
+// described in its own OpenAPI document.
+func (tr *Trigger) ask(t testing.TB, r Request) (Answer, error) {
+	t.Helper()
+	r.URL = tr.api + r.URL
+	answer, err := ask(t, r)
+	if err != nil {
+		return Answer{}, err
+	}
+	target, err := url.Parse(r.URL)
+	if err != nil {
+		return Answer{}, err
+	}
+	seen := &http.Response{StatusCode: answer.Status, Header: answer.Header}
+	if err := tr.described.Check(context.WithoutCancel(t.Context()), r.Method, target, seen, []byte(answer.Body)); err != nil {
+		t.Errorf("%s does not answer as it describes: %v", tr.Name, err)
+	}
+	return answer, nil
+}
+
+// description reads what the trigger says of its API.
+func (tr *Trigger) description() *openapitest.Checker {
+	tr.rig.t.Helper()
+	document := mustAsk(tr.rig.t, Request{Method: http.MethodGet, URL: tr.api + "/openapi.json"})
+	described, err := openapitest.New(tr.rig.t.Context(), []byte(document.Body))
+	if err != nil {
+		tr.rig.t.Fatalf("read the API's description: %v", err)
+	}
+	return described
 }
 
 // Post sends a body to the migrations' route as an app of the instance.

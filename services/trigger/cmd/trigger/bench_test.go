@@ -24,9 +24,10 @@ import (
 	"example.org/ncm/pkg/contract"
 	"example.org/ncm/pkg/cozytest"
 	"example.org/ncm/pkg/nextcloudtest"
+	"example.org/ncm/pkg/openapitest"
 	"example.org/ncm/pkg/queue"
 	"example.org/ncm/pkg/stack"
-	"example.org/ncm/services/trigger/internal/httpapitest"
+	"example.org/ncm/services/trigger/internal/httpapi"
 )
 
 const (
@@ -48,7 +49,7 @@ type bench struct {
 	stop      func() // of the program
 	log       *output
 	client    *http.Client
-	described *httpapitest.Checker
+	described *openapitest.Checker
 }
 
 // output is a log that is written and read at the same time.
@@ -73,7 +74,7 @@ func (o *output) String() string {
 func newBench(t *testing.T, broker string) *bench {
 	t.Helper()
 	b := &bench{broker: broker, log: &output{}, instance: newInstance()}
-	described, err := httpapitest.New(t.Context())
+	described, err := openapitest.New(t.Context(), httpapi.Description())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,8 +21,8 @@ import (
 	"example.org/ncm/pkg/cozy"
 	"example.org/ncm/pkg/cozytest"
 	"example.org/ncm/pkg/egress"
+	"example.org/ncm/pkg/openapitest"
 	"example.org/ncm/services/trigger/internal/httpapi"
-	"example.org/ncm/services/trigger/internal/httpapitest"
 	"example.org/ncm/services/trigger/internal/instance"
 	"example.org/ncm/services/trigger/internal/limit"
 	"example.org/ncm/services/trigger/internal/nextcloud"
@@ -47,7 +47,7 @@ var rewordedDetails = map[string]string{ //nolint:gochecknoglobals // a table
 // adapters, a simulated stack, and a Nextcloud and a broker by script.
 type stage struct {
 	handler   http.Handler
-	described *httpapitest.Checker
+	described *openapitest.Checker
 	inst      *cozytest.Instance
 	publish   error // the broker's answer
 	sent      []any
@@ -71,7 +71,7 @@ func (s *stage) Publish(_ context.Context, message contract.Requested) error {
 
 func newStage(t *testing.T, host string) *stage {
 	t.Helper()
-	described, err := httpapitest.New(t.Context())
+	described, err := openapitest.New(t.Context(), httpapi.Description())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.org/ncm/pkg/contract"
-	"example.org/ncm/services/trigger/internal/httpapitest"
+	"example.org/ncm/pkg/openapitest"
+	"example.org/ncm/services/trigger/internal/httpapi"
 	"example.org/ncm/services/trigger/internal/request"
 )
 
@@ -308,7 +309,7 @@ func TestARequestBodyIsReadOnlySoDeep(t *testing.T) {
 
 func TestTheDescriptionNamesWrongAnswers(t *testing.T) {
 	t.Parallel()
-	described, err := httpapitest.New(t.Context())
+	described, err := openapitest.New(t.Context(), httpapi.Description())
 	if err != nil {
 		t.Fatal(err)
 	}

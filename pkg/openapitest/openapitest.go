@@ -1,6 +1,6 @@
-// Package httpapitest holds answers against the description that the API gives
-// of itself.
-package httpapitest
+// Package openapitest holds the answers of an HTTP API against the description
+// that the API gives of itself.
+package openapitest
 
 import (
 	"bytes"
@@ -15,25 +15,23 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
-
-	"example.org/ncm/services/trigger/internal/httpapi"
 )
 
-// Checker knows the description. It is safe for concurrent use.
+// Checker knows a description. It is safe for concurrent use.
 type Checker struct {
 	router routers.Router
 }
 
-// New loads the description and validates it as such.
-func New(ctx context.Context) (*Checker, error) {
-	doc, err := openapi3.NewLoader().LoadFromData(httpapi.Description())
+// New loads an OpenAPI document and validates it as such.
+func New(ctx context.Context, document []byte) (*Checker, error) {
+	doc, err := openapi3.NewLoader().LoadFromData(document)
 	if err != nil {
 		return nil, fmt.Errorf("load description: %w", err)
 	}
 	if err := doc.Validate(ctx); err != nil {
 		return nil, fmt.Errorf("validate description: %w", err)
 	}
-	// The instance's domain differs from test to test.
+	// Where it is served differs from test to test.
 	doc.Servers = openapi3.Servers{{URL: "/"}}
 	router, err := gorillamux.NewRouter(doc)
 	if err != nil {
@@ -48,7 +46,7 @@ func (c *Checker) Check(ctx context.Context, method string, target *url.URL, res
 	if method == http.MethodHead || method == http.MethodOptions {
 		return nil
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://instance"+target.RequestURI(), http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, method, "http://api"+target.RequestURI(), http.NoBody)
 	if err != nil {
 		return fmt.Errorf("make request: %w", err)
 	}
