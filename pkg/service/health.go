@@ -96,10 +96,17 @@ func (o *Operations) answer(w http.ResponseWriter, status int, body map[string]s
 // runtime, of the process and of the build.
 func NewRegistry() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
+	build := ThisBuild()
 	registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "build_info",
+			Help: "What is running; always 1.",
+			ConstLabels: prometheus.Labels{
+				"version": build.Version, "commit": build.Commit, "date": build.Date, "go_version": build.Go,
+			},
+		}, func() float64 { return 1 }),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		collectors.NewBuildInfoCollector(),
 	)
 	return registry
 }

@@ -1,31 +1,71 @@
 package service
 
-import "runtime/debug"
+import (
+	"cmp"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
 
-const shortRevision = 12
+// release is the version's name where the build knows a better one than the
+// toolchain does: -ldflags "-X example.org/ncm/pkg/service.release=v1.2.3".
+var release string //nolint:gochecknoglobals // set by the linker
 
-// Version names the build: the module's version, or else the commit, with
-// +dirty when it was built from changed files.
-func Version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	return revision(info.Settings)
+const shortCommit = 12
+
+// Build tells where a binary comes from.
+type Build struct {
+	Version string // a release, or what the toolchain made of the commit
+	Commit  string // empty when it was built outside of a repository
+	Date    string // of the commit, RFC 3339 in UTC; empty without one
+	Go      string
 }
 
-func revision(settings []debug.BuildSetting) string {
-	version, dirty := "devel", ""
-	for _, s := range settings {
-		switch {
-		case s.Key == "vcs.revision" && s.Value != "":
-			version = s.Value[:min(len(s.Value), shortRevision)]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			dirty = "+dirty"
+// ThisBuild is that of the running binary.
+func ThisBuild() Build {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return Build{Version: cmp.Or(release, "unknown")}
+	}
+	return describe(info, release)
+}
+
+// Version is that of ThisBuild.
+func Version() string { return ThisBuild().Version }
+
+// String is what --version prints after the program's name.
+func (b Build) String() string {
+	return fmt.Sprintf("%s (commit %s, date %s, %s)", b.Version, cmp.Or(b.Commit, "unknown"), cmp.Or(b.Date, "unknown"), b.Go)
+}
+
+func describe(info *debug.BuildInfo, release string) Build {
+	b := Build{Go: info.GoVersion}
+	dirty := ""
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			b.Commit = s.Value
+		case "vcs.time":
+			b.Date = inUTC(s.Value)
+		case "vcs.modified":
+			if s.Value == "true" {
+				dirty = "+dirty"
+			}
 		}
 	}
-	return version + dirty
+	module := info.Main.Version
+	if module == "(devel)" {
+		module = ""
+	}
+	short := b.Commit[:min(len(b.Commit), shortCommit)]
+	b.Version = cmp.Or(release, module, cmp.Or(short, "devel")+dirty)
+	return b
+}
+
+func inUTC(date string) string {
+	t, err := time.Parse(time.RFC3339, date)
+	if err != nil {
+		return date
+	}
+	return t.UTC().Format(time.RFC3339)
 }

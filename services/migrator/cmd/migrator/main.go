@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	parser, err := kong.New(&commands{},
 		kong.Name("migrator"),
 		kong.Description("Moves the files of Nextcloud accounts into Cozy instances."),
-		kong.Vars{"version": "migrator " + service.Version()},
+		kong.Vars{"version": "migrator " + service.ThisBuild().String()},
 		kong.Writers(stdout, stdout),
 		kong.Exit(func(int) { exited = true }),
 		kong.Help(help),

@@ -21,8 +21,12 @@ import (
 	"example.org/ncm/services/migrator/internal/worker"
 )
 
-// relisten is the pause before a broken LISTEN connection is made anew.
-const relisten = time.Second
+const (
+	// relisten is the pause before a broken LISTEN connection is made anew.
+	relisten = time.Second
+	// schemaPoll is how often a worker that started before its schema looks for it.
+	schemaPoll = time.Second
+)
 
 // runCommand is the worker.
 type runCommand struct{}
@@ -75,7 +79,8 @@ func assemble(ctx context.Context, cfg *runConfig, ledger *postgres.Ledger, logg
 	}
 	operations := service.NewOperations(logger, registry,
 		service.Check{Name: "rabbitmq", Ask: func(context.Context) error { return consumer.Ready() }},
-		service.Check{Name: "postgres", Ask: ledger.Ping})
+		service.Check{Name: "postgres", Ask: ledger.Ping},
+		service.Check{Name: "schema", Ask: ledger.CheckSchema})
 	ops, err := service.Listen(ctx, service.ServerConfig{Name: "operations", Addr: cfg.OpsAddr, Handler: operations, Logger: logger})
 	if err != nil {
 		return nil, err
@@ -83,7 +88,12 @@ func assemble(ctx context.Context, cfg *runConfig, ledger *postgres.Ledger, logg
 	return []service.Part{
 		ops.Part(),
 		service.Loop("listener", func(ctx context.Context) error { return listen(ctx, ledger, engine, logger) }),
-		service.Loop("worker", engine.Run),
+		service.Loop("worker", func(ctx context.Context) error {
+			if !awaitSchema(ctx, ledger, logger) {
+				return nil
+			}
+			return engine.Run(ctx)
+		}),
 		service.Loop("consumer", consumer.Run),
 	}, nil
 }
@@ -130,7 +140,7 @@ func newConsumer(cfg *runConfig, ledger *postgres.Ledger, hosts cozy.Hosts, reg 
 			}
 			return verdict(handle(ctx, d.Body))
 		},
-		Ready:      ledger.Ping,
+		Ready:      ledger.CheckSchema,
 		Logger:     logger,
 		Registerer: reg,
 	})
@@ -145,6 +155,26 @@ func verdict(err error) queue.Verdict {
 		return queue.Dead(err.Error())
 	default:
 		return queue.Later(err.Error())
+	}
+}
+
+// awaitSchema returns when the ledger has the schema that this binary needs, so
+// that workers may be started before, or while, the schema is applied. It gives
+// false when ctx ends first.
+func awaitSchema(ctx context.Context, ledger *postgres.Ledger, logger *slog.Logger) bool {
+	for told := false; ; told = true {
+		err := ledger.CheckSchema(ctx)
+		if err == nil {
+			return true
+		}
+		if !told {
+			logger.WarnContext(ctx, "waiting for the ledger's schema", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(schemaPoll):
+		}
 	}
 }
 

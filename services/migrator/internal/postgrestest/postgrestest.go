@@ -15,9 +15,19 @@ import (
 	"example.org/ncm/services/migrator/internal/postgres"
 )
 
-// URL gives the URL of a fresh database with the newest schema. It is dropped
-// when the test ends. Without a server the test is skipped, under CI it fails.
+// URL gives the URL of a fresh database with the newest schema.
 func URL(tb testing.TB) string {
+	tb.Helper()
+	url := EmptyURL(tb)
+	if _, err := postgres.ApplySchema(tb.Context(), url); err != nil {
+		tb.Fatal(err)
+	}
+	return url
+}
+
+// EmptyURL gives the URL of a fresh database without a schema. It is dropped when
+// the test ends. Without a server the test is skipped, under CI it fails.
+func EmptyURL(tb testing.TB) string {
 	tb.Helper()
 	server := os.Getenv("TEST_DATABASE_URL")
 	if server == "" {
@@ -36,9 +46,6 @@ func URL(tb testing.TB) string {
 		tb.Fatalf("read TEST_DATABASE_URL: %v", err)
 	}
 	u.Path = "/" + name
-	if _, err := postgres.ApplySchema(tb.Context(), u.String()); err != nil {
-		tb.Fatal(err)
-	}
 	return u.String()
 }
 

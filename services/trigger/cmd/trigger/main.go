@@ -64,7 +64,7 @@ func readFlags(args []string, stdout io.Writer, settings *Config) (done bool, er
 	case flags.NArg() > 0:
 		return false, fmt.Errorf("read flags: unexpected argument %q", flags.Arg(0))
 	case *version:
-		_, _ = fmt.Fprintln(stdout, service.Version())
+		_, _ = fmt.Fprintln(stdout, "trigger", service.ThisBuild())
 		return true, nil
 	}
 	return false, nil
