@@ -77,8 +77,12 @@ CREATE TABLE folder (
     name         text        NOT NULL,
     path         text        NOT NULL, -- from the root, without a leading slash
     mod_time     timestamptz,
+    created_at   timestamptz,
     source_id    text        NOT NULL DEFAULT '',
+    favorite     boolean     NOT NULL DEFAULT false,
+    tags         text        NOT NULL DEFAULT '', -- one a line
     target_id    text, -- set once the folder is known to exist in the target
+    target_name  text, -- where it differs from name
     state        text        NOT NULL DEFAULT 'pending'
         CHECK (state IN ('pending', 'listed', 'failed', 'skipped')),
     attempts     smallint    NOT NULL DEFAULT 0,
@@ -103,6 +107,8 @@ CREATE TABLE file (
     source_id    text        NOT NULL DEFAULT '',
     mime         text        NOT NULL DEFAULT '',
     checksums    text        NOT NULL DEFAULT '',
+    favorite     boolean     NOT NULL DEFAULT false,
+    tags         text        NOT NULL DEFAULT '', -- one a line
     state        text        NOT NULL DEFAULT 'pending'
         CHECK (state IN ('pending', 'done', 'failed', 'skipped')),
     attempts     smallint    NOT NULL DEFAULT 0,

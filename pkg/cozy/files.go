@@ -82,11 +82,13 @@ func (j *fileJSON) file(op string) (File, error) {
 
 // MakeDir creates a folder in the folder parentID. IsConflict tells a taken
 // name, IsNotFound a missing parent. In a parent that is in the trash it
-// succeeds, and the File says Trashed.
-func (i *Instance) MakeDir(ctx context.Context, parentID, name string, times Times) (File, error) {
+// succeeds, and the File says Trashed. Tags may hold no comma and no space at
+// either end.
+func (i *Instance) MakeDir(ctx context.Context, parentID, name string, times Times, tags ...string) (File, error) {
 	const op = "create folder"
 	query := appendEscaped([]byte("?Type=directory&Name="), name)
 	query = appendTimes(query, times)
+	query = appendTags(query, tags)
 	return i.file(ctx, call{op: op, method: http.MethodPost, path: filePath(parentID) + string(query)})
 }
 
@@ -125,6 +127,25 @@ func (i *Instance) PatchTimes(ctx context.Context, id string, times Times) (File
 	if !times.UpdatedAt.IsZero() {
 		attributes["updated_at"] = times.UpdatedAt.UTC().Format(time.RFC3339Nano)
 	}
+	return i.patch(ctx, op, id, attributes)
+}
+
+// Marks are what a user puts on a file or folder.
+type Marks struct {
+	Favorite bool
+	Tags     []string // nil: they stay as they are
+}
+
+// PatchMarks changes the marks of a file or folder; its dates stay.
+func (i *Instance) PatchMarks(ctx context.Context, id string, m Marks) (File, error) {
+	attributes := map[string]any{"cozyMetadata": map[string]bool{"favorite": m.Favorite}}
+	if m.Tags != nil {
+		attributes["tags"] = m.Tags
+	}
+	return i.patch(ctx, "change marks", id, attributes)
+}
+
+func (i *Instance) patch(ctx context.Context, op, id string, attributes any) (File, error) {
 	body, err := json.Marshal(map[string]any{
 		"data": map[string]any{"type": "io.cozy.files", "id": id, "attributes": attributes},
 	})
@@ -200,6 +221,13 @@ func appendEscaped(dst []byte, s string) []byte {
 		}
 	}
 	return dst
+}
+
+func appendTags(dst []byte, tags []string) []byte {
+	if len(tags) == 0 {
+		return dst
+	}
+	return appendEscaped(append(dst, "&Tags="...), strings.Join(tags, ","))
 }
 
 // appendTimes sends dates in UTC: an offset's plus sign is lost in a query.

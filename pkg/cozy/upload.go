@@ -23,6 +23,7 @@ type Upload struct {
 	MD5        []byte // 16 bytes when it is known before: the stack then checks it
 	MIME       string // empty: the stack goes by the name
 	Executable bool
+	Tags       []string // without comma, and without space at either end
 	// Body is read once, up to Size bytes, and not any more after Upload has
 	// returned. It is closed when it is an io.Closer.
 	Body io.Reader
@@ -88,6 +89,7 @@ func (i *Instance) uploadRequest(ctx context.Context, u Upload, token string, bo
 	if u.Executable {
 		target = append(target, "&Executable=true"...)
 	}
+	target = appendTags(target, u.Tags)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, string(target), http.NoBody)
 	if err != nil {
 		return nil, withoutURL(err)

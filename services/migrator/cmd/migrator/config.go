@@ -30,6 +30,8 @@ type runConfig struct {
 	Listers   int `envconfig:"LISTERS" default:"4" desc:"folders listed at once, per migration"`
 	Attempts  int `envconfig:"ATTEMPTS" default:"5" desc:"passes an entry gets before it is reported as failed"`
 
+	KindsConfig
+
 	LeaseTTL     time.Duration `envconfig:"LEASE_TTL" default:"15s" desc:"after this long without renewal another worker takes a migration over"`
 	SliceTime    time.Duration `envconfig:"SLICE_TIME" default:"1m" desc:"a migration yields its slot after this when others wait"`
 	DrainGrace   time.Duration `envconfig:"DRAIN_GRACE" default:"1500ms" desc:"how long transfers under way may go on after a stop; then they are cut, and another worker repeats them"`
@@ -47,7 +49,7 @@ type LedgerConfig struct {
 
 // Validate reports what no single field can know.
 func (c *runConfig) Validate() error {
-	faults := []error{c.Broker.Validate(), c.Settings.Validate()}
+	faults := []error{c.Broker.Validate(), c.Settings.Validate(), c.KindsConfig.validate()}
 	for name, n := range map[string]int{
 		"SLOTS": c.Slots, "TRANSFERS": c.Transfers, "SOURCE_REQUESTS": c.Requests, "LISTERS": c.Listers, "ATTEMPTS": c.Attempts, "DELIVERY_LIMIT": c.DeliveryLimit,
 	} {

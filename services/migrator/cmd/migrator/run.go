@@ -107,6 +107,7 @@ func openSides(cfg *runConfig, logger *slog.Logger) (*sides, error) {
 		stack:    stack,
 		hosts:    hosts,
 		source:   egress.NewTransport(egress.Options{Allow: cfg.AllowedRanges, MaxIdleConnsPerHost: cfg.Transfers + cfg.Listers}),
+		kinds:    cfg.KindsConfig,
 		requests: cfg.Requests,
 		checkURL: cfg.checkSourceURL,
 		logger:   logger,

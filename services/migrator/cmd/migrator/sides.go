@@ -19,7 +19,8 @@ type sides struct {
 	stack    *cozy.Stack
 	hosts    cozy.Hosts
 	source   http.RoundTripper // shared by all sources; decides what may be dialled
-	requests int               // that may be unanswered at once, per source
+	kinds    KindsConfig
+	requests int // that may be unanswered at once, per source
 	checkURL func(string) error
 	logger   *slog.Logger
 }
@@ -57,14 +58,17 @@ func (s *sides) Source(ctx context.Context, m transfer.Migration) (transfer.Sour
 		return nil, &transfer.Error{Side: transfer.SideSource, Class: transfer.MigrationStops, Reason: transfer.ReasonLoginRefused, Err: err}
 	}
 	source, err := nextcloud.New(nextcloud.Config{
-		HTTP:       s.source,
-		BaseURL:    account.Auth.URL,
-		Login:      account.Auth.Login,
-		Password:   account.Auth.Password,
-		UserID:     account.WebDAVUserID,
-		Root:       m.SourcePath,
-		Unanswered: s.requests,
-		Logger:     s.logger.With("migration", m.ID),
+		HTTP:        s.source,
+		BaseURL:     account.Auth.URL,
+		Login:       account.Auth.Login,
+		Password:    account.Auth.Password,
+		UserID:      account.WebDAVUserID,
+		Root:        m.SourcePath,
+		NoFavorites: !s.kinds.Favorites,
+		NoTags:      !s.kinds.Tags,
+		Mounts:      s.kinds.mounts(),
+		Unanswered:  s.requests,
+		Logger:      s.logger.With("migration", m.ID),
 	})
 	if err != nil {
 		return nil, &transfer.Error{Side: transfer.SideSource, Class: transfer.MigrationStops, Reason: transfer.ReasonLoginRefused, Err: err}

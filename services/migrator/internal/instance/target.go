@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"example.org/ncm/pkg/cozy"
 	"example.org/ncm/services/migrator/internal/transfer"
@@ -16,8 +15,9 @@ var _ transfer.Target = (*Target)(nil)
 
 // Target writes the files and folders of one instance.
 //
-// A vanished or trashed parent is ReasonParentGone, a name that the stack does
-// not take ReasonNameRefused, a name that something has wraps ErrNameTaken: all
+// Names are changed by TargetName where the stack does not take them as they are.
+// A vanished or trashed parent is ReasonParentGone, a name that the stack refuses
+// all the same ReasonNameRefused, a name that something has wraps ErrNameTaken: all
 // three only fail the entry.
 type Target struct {
 	cozy *cozy.Instance
@@ -35,12 +35,19 @@ func (t *Target) TargetRoot(ctx context.Context, targetDir string) (id string, e
 		if name == "" {
 			continue
 		}
-		if id, err = t.EnsureFolder(ctx, id, name, time.Time{}); err != nil {
+		if name == "." || name == ".." {
+			return "", stops(transfer.ReasonNameRefused, errTargetDir)
+		}
+		folder, err := t.EnsureFolder(ctx, transfer.NewFolder{ParentID: id, Name: name})
+		if err != nil {
 			return "", rootError(err)
 		}
+		id = folder.ID
 	}
 	return id, nil
 }
+
+var errTargetDir = errors.New("target folder is not a clean path")
 
 func rootError(err error) error {
 	var e *transfer.Error
@@ -67,41 +74,40 @@ func (t *Target) Room(ctx context.Context) (bytes int64, limited bool, err error
 }
 
 // EnsureFolder implements transfer.Target.
-func (t *Target) EnsureFolder(ctx context.Context, parentID, name string, modTime time.Time) (id string, err error) {
-	if err := checkName(name); err != nil {
-		return "", err
-	}
+func (t *Target) EnsureFolder(ctx context.Context, f transfer.NewFolder) (transfer.Stored, error) {
+	name := TargetName(f.Name, true)
 	// Twice, because what had the name may go away between the two requests.
 	for range 2 {
-		id, err = t.makeFolder(ctx, parentID, name, modTime)
+		made, err := t.makeFolder(ctx, name, f)
 		if !errors.Is(err, transfer.ErrNameTaken) {
-			return id, err
+			return made, err
 		}
-		found, findErr := t.Find(ctx, parentID, name)
+		found, findErr := t.find(ctx, f.ParentID, name)
 		switch {
 		case findErr == nil && found.Folder:
-			return found.ID, nil
+			return found, nil
 		case findErr == nil:
-			return "", err
+			return transfer.Stored{}, err
 		case !errors.Is(findErr, transfer.ErrNotFound):
-			return "", findErr
+			return transfer.Stored{}, findErr
 		}
 	}
 	// Not as a name that is taken: the folder would get a number for nothing.
-	return "", again(transfer.ReasonNameTaken, errNameUnclear)
+	return transfer.Stored{}, again(transfer.ReasonNameTaken, errNameUnclear)
 }
 
 var errNameUnclear = errors.New("the name is refused as taken, and nothing has it")
 
-func (t *Target) makeFolder(ctx context.Context, parentID, name string, modTime time.Time) (id string, err error) {
-	made, err := t.cozy.MakeDir(ctx, parentID, name, times(modTime, modTime))
+func (t *Target) makeFolder(ctx context.Context, name string, f transfer.NewFolder) (transfer.Stored, error) {
+	tags, _ := plainTags(f.Tags)
+	made, err := t.cozy.MakeDir(ctx, f.ParentID, name, times(f.CreatedAt, f.ModTime), tags...)
 	if err != nil {
-		return "", t.createError(ctx, name, maxFolderName, err)
+		return transfer.Stored{}, createError(ctx, err)
 	}
 	if made.Trashed {
-		return "", fails(transfer.ReasonParentGone, errParentTrashed)
+		return transfer.Stored{}, fails(transfer.ReasonParentGone, errParentTrashed)
 	}
-	return made.ID, nil
+	return stored(made), nil
 }
 
 // errParentTrashed: the stack makes folders in the trash as everywhere else.
@@ -109,24 +115,36 @@ var errParentTrashed = errors.New("parent folder is in the trash")
 
 // Create implements transfer.Target.
 func (t *Target) Create(ctx context.Context, f transfer.NewFile) (transfer.Stored, error) {
-	if err := checkName(f.Name); err != nil {
-		return transfer.Stored{}, err
-	}
-	stored, err := t.cozy.Upload(ctx, cozy.Upload{
+	tags, _ := plainTags(f.Tags)
+	made, err := t.cozy.Upload(ctx, cozy.Upload{
 		DirID: f.ParentID,
-		Name:  f.Name,
+		Name:  TargetName(f.Name, false),
 		Size:  f.Size,
 		Times: times(f.CreatedAt, f.ModTime),
 		MIME:  saneMIME(f.MIME),
+		Tags:  tags,
 		Body:  f.Body,
 	})
 	switch {
 	case err == nil:
-		return storedFile(stored), nil
+		return stored(made), nil
 	case cozy.IsTooLarge(err):
 		return transfer.Stored{}, t.tooLarge(ctx, f.Size, err)
 	}
-	return transfer.Stored{}, t.createError(ctx, f.Name, maxFileName, err)
+	return transfer.Stored{}, createError(ctx, err)
+}
+
+// Mark implements transfer.Target. The dates of the entry stay as they are.
+func (t *Target) Mark(ctx context.Context, id string, m transfer.Marks) error {
+	patch := cozy.Marks{Favorite: m.Favorite}
+	if _, plain := plainTags(m.Tags); !plain {
+		patch.Tags = m.Tags
+	}
+	if !patch.Favorite && patch.Tags == nil {
+		return nil
+	}
+	_, err := t.cozy.PatchMarks(ctx, id, patch)
+	return createError(ctx, err)
 }
 
 // tooLarge finds out what the stack means: a full instance and a file beyond the
@@ -145,9 +163,9 @@ func (t *Target) tooLarge(ctx context.Context, size int64, refused error) error 
 	return stops(transfer.ReasonQuota, refused)
 }
 
-// createError classifies what the creation of a file or folder ended in. Beyond
-// limit bytes a name makes the stack fail in an unspecific way.
-func (t *Target) createError(ctx context.Context, name string, limit int, err error) error {
+// createError classifies what the creation of a file or folder ended in, or its
+// change.
+func createError(ctx context.Context, err error) error {
 	var answer *cozy.Error
 	switch {
 	case !errors.As(err, &answer) || errors.Is(err, cozy.ErrToken):
@@ -155,8 +173,7 @@ func (t *Target) createError(ctx context.Context, name string, limit int, err er
 		return fails(transfer.ReasonParentGone, err)
 	case cozy.IsConflict(err):
 		return nameTaken(err)
-	case answer.Status == http.StatusUnprocessableEntity,
-		answer.Status == http.StatusInternalServerError && len(name) > limit:
+	case answer.Status == http.StatusUnprocessableEntity:
 		return fails(transfer.ReasonNameRefused, err)
 	}
 	return classify(ctx, err)
@@ -164,9 +181,11 @@ func (t *Target) createError(ctx context.Context, name string, limit int, err er
 
 // Find implements transfer.Target.
 func (t *Target) Find(ctx context.Context, parentID, name string) (transfer.Stored, error) {
-	if err := checkName(name); err != nil {
-		return transfer.Stored{}, err
-	}
+	return t.find(ctx, parentID, TargetName(name, false))
+}
+
+// find looks for a name of the stack.
+func (t *Target) find(ctx context.Context, parentID, name string) (transfer.Stored, error) {
 	found, err := t.cozy.FindInDir(ctx, parentID, name)
 	switch {
 	case cozy.IsNotFound(err) && !errors.Is(err, cozy.ErrToken):
@@ -176,7 +195,7 @@ func (t *Target) Find(ctx context.Context, parentID, name string) (transfer.Stor
 	case found.Trashed:
 		return transfer.Stored{}, fails(transfer.ReasonParentGone, errParentTrashed)
 	}
-	return storedFile(found), nil
+	return stored(found), nil
 }
 
 // Remove implements transfer.Target. The file does not go to the trash, where it
@@ -195,6 +214,6 @@ func (t *Target) Check(ctx context.Context) error {
 	return classify(ctx, err)
 }
 
-func storedFile(f cozy.File) transfer.Stored {
+func stored(f cozy.File) transfer.Stored {
 	return transfer.Stored{ID: f.ID, Name: f.Name, Folder: f.Folder, Size: f.Size, MD5: f.MD5}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,10 @@ import (
 )
 
 var modTime = time.Date(2021, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func newFolder(parentID, name string) transfer.NewFolder {
+	return transfer.NewFolder{ParentID: parentID, Name: name, ModTime: modTime}
+}
 
 func newFile(name, content string) transfer.NewFile {
 	return transfer.NewFile{
@@ -118,14 +123,14 @@ func TestEnsureFolderIsIdempotentAndTellsNamesApart(t *testing.T) {
 	ids := map[string]string{}
 	for range 2 {
 		for _, name := range []string{nfc, nfd, "a b", "%2e", "x\\y", strings.Repeat("d", 255)} {
-			id, err := b.target.EnsureFolder(t.Context(), cozy.RootDirID, name, modTime)
+			folder, err := b.target.EnsureFolder(t.Context(), newFolder(cozy.RootDirID, name))
 			if err != nil {
 				t.Fatalf("%q: %v", name, err)
 			}
-			if ids[name] != "" && ids[name] != id {
+			if ids[name] != "" && ids[name] != folder.ID {
 				t.Errorf("%q got another id", name)
 			}
-			ids[name] = id
+			ids[name] = folder.ID
 		}
 	}
 	if ids[nfc] == ids[nfd] {
@@ -139,7 +144,7 @@ func TestEnsureFolderFindsAFileInItsPlace(t *testing.T) {
 	if _, err := b.target.Create(t.Context(), newFile("taken", "x")); err != nil {
 		t.Fatal(err)
 	}
-	_, err := b.target.EnsureFolder(t.Context(), cozy.RootDirID, "taken", modTime)
+	_, err := b.target.EnsureFolder(t.Context(), newFolder(cozy.RootDirID, "taken"))
 	wantError(t, err, transfer.EntryFails, transfer.ReasonNameTaken)
 	if !errors.Is(err, transfer.ErrNameTaken) {
 		t.Errorf("%v does not wrap ErrNameTaken", err)
@@ -153,12 +158,12 @@ func TestANameThatIsTakenByNothingIsTriedAgain(t *testing.T) {
 		Method: http.MethodPost, QueryContains: "Type=directory", Times: 2, Status: http.StatusConflict,
 		ContentType: "application/vnd.api+json", Body: `{"errors":[{"status":"409","title":"Conflict"}]}`,
 	})
-	_, err := b.target.EnsureFolder(t.Context(), cozy.RootDirID, "dir", modTime)
+	_, err := b.target.EnsureFolder(t.Context(), newFolder(cozy.RootDirID, "dir"))
 	wantError(t, err, transfer.Again, transfer.ReasonNameTaken)
 	if errors.Is(err, transfer.ErrNameTaken) {
 		t.Error("the folder would get a number")
 	}
-	if _, err := b.target.EnsureFolder(t.Context(), cozy.RootDirID, "dir", modTime); err != nil {
+	if _, err := b.target.EnsureFolder(t.Context(), newFolder(cozy.RootDirID, "dir")); err != nil {
 		t.Errorf("second time: %v", err)
 	}
 }
@@ -167,24 +172,85 @@ func TestEnsureFolderSurvivesALostAnswer(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.sim.Inject(cozytest.Fault{Method: http.MethodPost, PathPrefix: "/files/", AfterCommit: true, Times: 1})
-	_, err := b.target.EnsureFolder(t.Context(), cozy.RootDirID, "sub", modTime)
+	_, err := b.target.EnsureFolder(t.Context(), newFolder(cozy.RootDirID, "sub"))
 	wantError(t, err, transfer.Again, transfer.ReasonUnreachable)
-	if _, err := b.target.EnsureFolder(t.Context(), cozy.RootDirID, "sub", modTime); err != nil {
+	if _, err := b.target.EnsureFolder(t.Context(), newFolder(cozy.RootDirID, "sub")); err != nil {
 		t.Errorf("second try: %v", err)
 	}
 }
 
-func TestNamesThatTheStackDoesNotTakeFailTheirEntry(t *testing.T) {
+func TestNamesThatTheStackDoesNotTakeAreChanged(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	for _, name := range []string{"", ".", "..", "a/b", "a\x00b", "a\nb", "a\rb", "bad\xff", strings.Repeat("x", 256)} {
-		_, err := b.target.Create(t.Context(), newFile(name, "x"))
-		wantError(t, err, transfer.EntryFails, transfer.ReasonNameRefused)
-		_, err = b.target.EnsureFolder(t.Context(), cozy.RootDirID, name, modTime)
-		wantError(t, err, transfer.EntryFails, transfer.ReasonNameRefused)
+	for _, name := range []string{
+		".", "..", "a/b", "a\x00b", "a\nb", "a\rb", "bad\xff", strings.Repeat("x", 256), strings.Repeat("\u00e9", 125) + ".txt",
+	} {
+		file, err := b.target.Create(t.Context(), newFile(name, "x"))
+		if err != nil || file.Name != instance.TargetName(name, false) {
+			t.Errorf("file %q: %q, %v", name, file.Name, err)
+		}
+		found, err := b.target.Find(t.Context(), cozy.RootDirID, name)
+		if err != nil || found.ID != file.ID {
+			t.Errorf("file %q is not found under its own name: %v, %v", name, found, err)
+		}
+		name += "dir"
+		folder, err := b.target.EnsureFolder(t.Context(), newFolder(cozy.RootDirID, name))
+		if err != nil || folder.Name != instance.TargetName(name, true) {
+			t.Errorf("folder %q: %q, %v", name, folder.Name, err)
+		}
 	}
-	if n := len(b.inst.Entries()); n > 2 {
-		t.Errorf("something was made: %+v", b.inst.Entries())
+	_, err := b.target.Create(t.Context(), newFile("", "x"))
+	wantError(t, err, transfer.EntryFails, transfer.ReasonNameRefused)
+	_, err = b.target.EnsureFolder(t.Context(), newFolder(cozy.RootDirID, ""))
+	wantError(t, err, transfer.EntryFails, transfer.ReasonNameRefused)
+}
+
+func TestMarksAreGivenAtOnceWhereTheStackTakesThem(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		marks   transfer.Marks
+		patches int64
+	}{
+		"none":             {transfer.Marks{}, 0},
+		"tags":             {transfer.Marks{Tags: []string{"holiday", "to print"}}, 0},
+		"favourite":        {transfer.Marks{Favorite: true}, 1},
+		"both":             {transfer.Marks{Favorite: true, Tags: []string{"holiday"}}, 1},
+		"a comma in a tag": {transfer.Marks{Tags: []string{"one, two", "three"}}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			f, d := newFile("file", "x"), newFolder(cozy.RootDirID, "folder")
+			f.Marks, d.Marks = test.marks, test.marks
+			f.ModTime = time.Date(1969, 7, 20, 20, 17, 40, 0, time.UTC)
+			file, err := b.target.Create(t.Context(), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			folder, err := b.target.EnsureFolder(t.Context(), d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // it may be repeated
+				for _, id := range []string{file.ID, folder.ID} {
+					if err := b.target.Mark(t.Context(), id, test.marks); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			for _, path := range []string{"/file", "/folder"} {
+				e, _ := b.inst.Lookup(path)
+				if e.Favorite != test.marks.Favorite || !slices.Equal(e.Tags, test.marks.Tags) {
+					t.Errorf("%s has favourite %t and tags %q", path, e.Favorite, e.Tags)
+				}
+			}
+			if got, _ := b.inst.Lookup("/file"); !got.UpdatedAt.Equal(f.ModTime) {
+				t.Errorf("the file is of %s now", got.UpdatedAt)
+			}
+			if got := b.sim.Stats()["PATCH /files/:id"][http.StatusOK]; got != 4*test.patches {
+				t.Errorf("%d requests to mark, want %d", got, 4*test.patches)
+			}
+		})
 	}
 }
 
@@ -195,14 +261,14 @@ func TestVanishedAndTrashedParentsAreReported(t *testing.T) {
 	f.ParentID = "deadbeef"
 	_, err := b.target.Create(t.Context(), f)
 	wantError(t, err, transfer.EntryFails, transfer.ReasonParentGone)
-	_, err = b.target.EnsureFolder(t.Context(), "deadbeef", "sub", modTime)
+	_, err = b.target.EnsureFolder(t.Context(), newFolder("deadbeef", "sub"))
 	wantError(t, err, transfer.EntryFails, transfer.ReasonParentGone)
 
 	f = newFile("a", "x")
 	f.ParentID = cozytest.TrashID
 	_, err = b.target.Create(t.Context(), f)
 	wantError(t, err, transfer.EntryFails, transfer.ReasonParentGone)
-	_, err = b.target.EnsureFolder(t.Context(), cozytest.TrashID, "sub", modTime)
+	_, err = b.target.EnsureFolder(t.Context(), newFolder(cozytest.TrashID, "sub"))
 	wantError(t, err, transfer.EntryFails, transfer.ReasonParentGone)
 }
 
@@ -409,7 +475,7 @@ func TestCancellationPassesThrough(t *testing.T) {
 		}
 		cancel(canceled)
 	}()
-	_, err := b.target.EnsureFolder(ctx, cozy.RootDirID, "sub", modTime)
+	_, err := b.target.EnsureFolder(ctx, newFolder(cozy.RootDirID, "sub"))
 	if !errors.Is(err, canceled) {
 		t.Errorf("got %v, want the cause", err)
 	}

@@ -1,33 +1,12 @@
 package instance
 
 import (
-	"errors"
 	"mime"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"example.org/ncm/pkg/cozy"
-	"example.org/ncm/services/migrator/internal/transfer"
 )
-
-// Lengths in bytes up to which the file-system backend surely takes a name; a
-// file's is longer on disk while it is written.
-const (
-	maxFileName   = 245
-	maxFolderName = 255
-)
-
-var errName = errors.New("not a name for a file or folder")
-
-// checkName refuses what the stack refuses, and names that are not UTF-8: it
-// would store those under another name and never find the file again.
-func checkName(name string) error {
-	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00\r\n") || !utf8.ValidString(name) {
-		return fails(transfer.ReasonNameRefused, errName)
-	}
-	return nil
-}
 
 // times gives the dates to send: both or none, and never a creation after the
 // last change, which would make the file unchangeable.
@@ -39,6 +18,17 @@ func times(created, updated time.Time) cozy.Times {
 		created = updated
 	}
 	return cozy.Times{CreatedAt: created.UTC(), UpdatedAt: updated.UTC()}
+}
+
+// plainTags gives the tags if all of them can be named at a creation: the stack
+// splits the list at commas and trims what is between.
+func plainTags(tags []string) (plain []string, ok bool) {
+	for _, tag := range tags {
+		if strings.Contains(tag, ",") || strings.TrimSpace(tag) != tag {
+			return nil, false
+		}
+	}
+	return tags, true
 }
 
 // saneTime says whether a date is one and can be written in four digits.

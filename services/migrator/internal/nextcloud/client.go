@@ -90,7 +90,7 @@ func (c *call) propfind(resource, depth string) (*body, error) {
 	if depth == "1" {
 		address.Path = gowebdav.FixSlash(address.Path)
 	}
-	req, err := http.NewRequestWithContext(c.watchdog.ctx, "PROPFIND", placeholder+address.EscapedPath(), strings.NewReader(propfind))
+	req, err := http.NewRequestWithContext(c.watchdog.ctx, "PROPFIND", placeholder+address.EscapedPath(), strings.NewReader(c.source.propfind))
 	if err != nil {
 		return nil, c.failed()
 	}

@@ -19,6 +19,8 @@ type listing struct {
 	query
 	hrefs    *hrefs
 	name     string // of the folder itself
+	mounts   Mounts
+	mount    string // kind of the mount that the folder is in
 	self     transfer.Entry
 	answered bool // self is set
 	absent   bool // the server has no such folder, whatever it says
@@ -53,7 +55,11 @@ func (l *listing) visit(r *response) error {
 	}
 	switch status := r.failure(); status {
 	case 0:
-		l.failure = l.yield(r.entry(name))
+		e := r.entry(name)
+		if e.SkipReason == "" && r.mount != l.mount {
+			e.SkipReason = l.mounts.skip(r.mount, e.Size)
+		}
+		l.failure = l.yield(e)
 		return l.failure
 	case http.StatusNotFound: // removed while the server was listing
 		return nil
@@ -75,6 +81,7 @@ func (l *listing) visitSelf(r *response) error {
 	l.answered = true
 	l.self = r.entry(l.name)
 	l.absent = r.absent()
+	l.mount = r.mount
 	return nil
 }
 
@@ -102,6 +109,8 @@ func (l *listing) checkFolder() error {
 		return malformed("the folder itself is not listed")
 	case !l.self.Folder:
 		return statusError(http.StatusNotFound)
+	case l.self.SkipReason != "":
+		return statusError(http.StatusForbidden)
 	case l.partial != 0:
 		return statusError(l.partial)
 	case l.children == 0 && (l.absent || l.self.Size < 0):

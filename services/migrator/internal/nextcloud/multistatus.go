@@ -164,6 +164,15 @@ func (m *multistatus) property(t token, into *properties) error {
 			into.addChecksum(text)
 			return err
 		})
+	case propertyTags:
+		return m.children(func(t token) error {
+			if !t.is(spaceOC, "tag") && !t.is(spaceNC, "system-tag") {
+				return m.skip()
+			}
+			text, err := m.text()
+			into.addTag(text)
+			return err
+		})
 	default:
 		text, err := m.text()
 		into.set(key, text)

@@ -60,6 +60,8 @@ func TestListingGivesEveryPropertyOfAnEntry(t *testing.T) {
 		<d:getlastmodified>Sun, 27 Jan 2019 14:39:15 GMT</d:getlastmodified><d:getetag>W/&quot;c150&quot;</d:getetag>
 		<oc:fileid>3632</oc:fileid><oc:size>52428800</oc:size><oc:favorite>1</oc:favorite><oc:permissions>SRGDNVW</oc:permissions>
 		<oc:checksums><oc:checksum>SHA1:666c MD5:5d41</oc:checksum></oc:checksums>
+		<oc:tags><oc:tag>holiday</oc:tag><oc:tag>to print</oc:tag><oc:other>x</oc:other></oc:tags>
+		<nc:system-tags><nc:system-tag oc:id="1" oc:can-assign="true">to print</nc:system-tag><nc:system-tag>a&#10;b</nc:system-tag><nc:system-tag/></nc:system-tags>
 		<nc:creation_time>1548600000</nc:creation_time><nc:is-encrypted>1</nc:is-encrypted>
 		</d:prop><d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response>` +
 		`<d:response><d:href>/remote.php/dav/files/alice/Zero/Secret/</d:href><d:propstat><d:status>HTTP/1.1 200 OK</d:status><d:prop>
@@ -75,9 +77,10 @@ func TestListingGivesEveryPropertyOfAnEntry(t *testing.T) {
 	}
 	want := []transfer.Entry{
 		{
-			Name: "café #%?+.txt", Size: 52428800, MIME: "video/mp4", ETag: "c150", SourceID: "3632", Favorite: true,
+			Name: "café #%?+.txt", Size: 52428800, MIME: "video/mp4", ETag: "c150", SourceID: "3632",
 			ModTime: time.Date(2019, 1, 27, 14, 39, 15, 0, time.UTC), CreatedAt: time.Unix(1548600000, 0).UTC(),
 			Checksums: "SHA1:666c MD5:5d41", Permissions: "SRGDNVW",
+			Marks: transfer.Marks{Favorite: true, Tags: []string{"holiday", "to print", "a b"}},
 		},
 		{
 			Name: "Secret", Folder: true, Size: -1,

@@ -56,6 +56,10 @@ func cleanPath(p string) (string, error) {
 	return p, nil
 }
 
+// maxName is more than any Nextcloud stores, 250 characters, and less than breaks
+// an index.
+const maxName = 1024
+
 // checkName refuses what would make a path mean something else, and what no
 // database or target could keep.
 func checkName(name string) error {
@@ -64,6 +68,8 @@ func checkName(name string) error {
 		return fmt.Errorf("%q is not a name", name)
 	case strings.ContainsAny(name, "/\x00"):
 		return errors.New("a name holds a slash or NUL")
+	case len(name) > maxName:
+		return fmt.Errorf("a name is longer than %d bytes", maxName)
 	case !utf8.ValidString(name):
 		return errors.New("a name is not UTF-8")
 	}

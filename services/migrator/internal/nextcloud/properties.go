@@ -2,21 +2,32 @@ package nextcloud
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"example.org/ncm/services/migrator/internal/transfer"
 )
 
 // propfind asks for what an entry is made of. No displayname: it is the name
-// again, and a server may put control characters into it.
-const propfind = `<?xml version="1.0" encoding="utf-8"?>
+// again, and a server may put control characters into it. Marks that are not kept
+// are not asked for: some versions look the tags of each file up on their own.
+func propfind(c Config) string {
+	body := `<?xml version="1.0" encoding="utf-8"?>
 <d:propfind xmlns:d="DAV:" xmlns:oc="http://owncloud.org/ns" xmlns:nc="http://nextcloud.org/ns"><d:prop>` +
-	`<d:resourcetype/><d:getcontentlength/><d:getlastmodified/><d:getetag/><d:getcontenttype/>` +
-	`<oc:fileid/><oc:size/><oc:checksums/><oc:permissions/><oc:favorite/>` +
-	`<nc:is-encrypted/><nc:creation_time/>` +
-	`</d:prop></d:propfind>`
+		`<d:resourcetype/><d:getcontentlength/><d:getlastmodified/><d:getetag/><d:getcontenttype/>` +
+		`<oc:fileid/><oc:size/><oc:checksums/><oc:permissions/>` +
+		`<nc:is-encrypted/><nc:creation_time/><nc:mount-type/>`
+	if !c.NoFavorites {
+		body += `<oc:favorite/>`
+	}
+	if !c.NoTags {
+		body += `<oc:tags/><nc:system-tags/>`
+	}
+	return body + `</d:prop></d:propfind>`
+}
 
 type propertyKey int
 
@@ -32,8 +43,10 @@ const (
 	propertyChecksums
 	propertyPermissions
 	propertyFavorite
+	propertyTags
 	propertyEncrypted
 	propertyCreated
+	propertyMount
 )
 
 // property is the key of the property that a start tag begins.
@@ -64,6 +77,8 @@ func (t token) property() propertyKey {
 			return propertyPermissions
 		case "favorite":
 			return propertyFavorite
+		case "tags":
+			return propertyTags
 		}
 	case spaceNC:
 		switch string(t.local) {
@@ -71,6 +86,10 @@ func (t token) property() propertyKey {
 			return propertyEncrypted
 		case "creation_time":
 			return propertyCreated
+		case "mount-type":
+			return propertyMount
+		case "system-tags":
+			return propertyTags
 		}
 	}
 	return propertyOther
@@ -89,7 +108,9 @@ type properties struct {
 	checksums   string
 	permissions string
 	favorite    bool
+	tags        []string
 	encrypted   bool
+	mount       string // kind of the mount that it is in; empty: none
 }
 
 var unknown = properties{length: -1, size: -1}
@@ -103,7 +124,7 @@ func (p *properties) set(key propertyKey, text []byte) {
 	case propertyModified:
 		p.modified = parseDate(string(text))
 	case propertyCreated:
-		if n, err := strconv.ParseInt(string(text), 10, 64); err == nil && n > 0 {
+		if n, err := strconv.ParseInt(string(text), 10, 64); err == nil && n != 0 {
 			p.created = time.Unix(n, 0).UTC()
 		}
 	case propertyETag:
@@ -118,6 +139,16 @@ func (p *properties) set(key propertyKey, text []byte) {
 		p.favorite = string(text) == "1"
 	case propertyEncrypted:
 		p.encrypted = string(text) == "1"
+	case propertyMount:
+		p.mount = string(text)
+	}
+}
+
+// addTag adds a tag that a user or the system gave, once.
+func (p *properties) addTag(text []byte) {
+	tag := strings.Join(strings.FieldsFunc(string(text), unicode.IsControl), " ")
+	if tag != "" && !slices.Contains(p.tags, tag) {
+		p.tags = append(p.tags, tag)
 	}
 }
 
@@ -135,8 +166,11 @@ func (p *properties) absent() bool {
 	return p.etag == "" || p.fileID == "" || p.fileID == "-1"
 }
 
-// encryptedReason is said of folders that only the user's devices can read.
-const encryptedReason = "The folder is end-to-end encrypted: only the user's own devices can read it."
+// Why an entry is left out, in words for the user.
+const (
+	encryptedReason  = "The folder is end-to-end encrypted: only the user's own devices can read it."
+	unreadableReason = "The Nextcloud does not allow this account to read it."
+)
 
 func (p *properties) entry(name string) transfer.Entry {
 	e := transfer.Entry{
@@ -150,13 +184,16 @@ func (p *properties) entry(name string) transfer.Entry {
 		MIME:        p.mime,
 		Checksums:   p.checksums,
 		Permissions: p.permissions,
-		Favorite:    p.favorite,
+		Marks:       transfer.Marks{Favorite: p.favorite, Tags: p.tags},
 	}
 	if p.collection || p.length < 0 {
 		e.Size = p.size
 	}
-	if p.collection && p.encrypted {
+	switch {
+	case p.collection && p.encrypted:
 		e.SkipReason = encryptedReason
+	case p.permissions != "" && !strings.Contains(p.permissions, "G"):
+		e.SkipReason = unreadableReason
 	}
 	return e
 }

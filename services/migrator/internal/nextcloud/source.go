@@ -37,6 +37,10 @@ type Config struct {
 	Root     string // path of the folder or file to migrate; empty or "/": all
 	Logger   *slog.Logger
 
+	NoFavorites bool // leave out which entries are favourites
+	NoTags      bool // leave out the tags of entries
+	Mounts      Mounts
+
 	MaxDepth   int // folders below the root; 0: 256
 	MaxEntries int // of one folder; 0: 1,000,000
 	// Unanswered is how many requests may wait for the head of their answer at
@@ -56,9 +60,14 @@ type Source struct {
 	root       string // below files; no slash around it
 	auth       basicAuth
 	logger     *slog.Logger
+	propfind   string // what listings ask for
+	mounts     Mounts
 	maxDepth   int
 	maxEntries int
 	idle       time.Duration
+
+	// single is set when the root turns out to be a file.
+	single atomic.Bool
 
 	// refused holds the verdict on the login once it fell. The source locks our
 	// address out for all users after a dozen wrong logins, so the first one
@@ -92,6 +101,8 @@ func New(c Config) (*Source, error) {
 		files:      files,
 		root:       root,
 		auth:       basicAuth{login: c.Login, password: c.Password},
+		propfind:   propfind(c),
+		mounts:     c.Mounts,
 		logger:     cmp.Or(c.Logger, slog.New(slog.DiscardHandler)),
 		maxDepth:   cmp.Or(c.MaxDepth, 256),
 		maxEntries: cmp.Or(c.MaxEntries, 1_000_000),
@@ -103,8 +114,15 @@ func New(c Config) (*Source, error) {
 // Check asks for the root itself: whether it is there and the login is good, its
 // size with all that is in it, and whether it is a folder. It stops the
 // migration with ReasonSourceMissing when there is nothing.
+//
+// A root that is a file is one entry of a folder that has nothing else, from the
+// first Check on.
 func (s *Source) Check(ctx context.Context) (transfer.Entry, error) {
-	return s.query(ctx, "", query{depth: "0", check: (*listing).checkEntry})
+	root, err := s.query(ctx, "", query{depth: "0", check: (*listing).checkEntry})
+	if err == nil {
+		s.single.Store(!root.Folder)
+	}
+	return root, err
 }
 
 // Stat implements transfer.Source.
@@ -114,7 +132,28 @@ func (s *Source) Stat(ctx context.Context, entry string) (transfer.Entry, error)
 
 // List implements transfer.Source.
 func (s *Source) List(ctx context.Context, folder string, yield func(transfer.Entry) error) (transfer.Entry, error) {
+	if folder == "" && s.single.Load() {
+		return s.listSingle(ctx, yield)
+	}
 	return s.query(ctx, folder, query{depth: "1", limit: s.maxEntries, yield: yield, check: (*listing).checkFolder})
+}
+
+// listSingle lists a root that is a file.
+func (s *Source) listSingle(ctx context.Context, yield func(transfer.Entry) error) (transfer.Entry, error) {
+	file, err := s.Check(ctx)
+	if err != nil {
+		return transfer.Entry{}, err
+	}
+	if file.Folder {
+		return transfer.Entry{}, &transfer.Error{
+			Side: transfer.SideSource, Class: transfer.Again, Reason: transfer.ReasonChanged,
+			Err: errors.New("a folder has taken the place of the file"),
+		}
+	}
+	if err := yield(file); err != nil {
+		return transfer.Entry{}, err
+	}
+	return transfer.Entry{Name: file.Name, Folder: true, Size: file.Size, ModTime: file.ModTime, ETag: file.ETag}, nil
 }
 
 // Open implements transfer.Source.
@@ -160,6 +199,7 @@ func (s *Source) query(ctx context.Context, folder string, q query) (transfer.En
 	}
 	defer func() { _ = b.Close() }() // the answer was read, or its error is known
 	l := newListing(c.url, strings.TrimPrefix(path.Base("/"+resource), "/"), q)
+	l.mounts = s.mounts
 	if err = decodeMultistatus(b, l.visit); err == nil {
 		err = q.check(l)
 	}
@@ -182,6 +222,9 @@ func (s *Source) locate(p string) (string, error) {
 		return "", &transfer.Error{
 			Side: transfer.SideSource, Class: transfer.EntryFails, Reason: transfer.ReasonIncomplete, Err: err,
 		}
+	}
+	if s.single.Load() && clean == path.Base(s.root) {
+		return s.root, nil
 	}
 	return strings.Trim(s.root+"/"+clean, "/"), nil
 }

@@ -280,6 +280,125 @@ func TestEncryptedFoldersAreToBeSkipped(t *testing.T) {
 	}
 }
 
+func TestWhatTheAccountMayNotReadIsToBeSkipped(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, "drop/a.txt", "hidden.txt", "shown.txt")
+	for entry, permissions := range map[string]string{"drop": "SCK", "hidden.txt": "SNVW", "shown.txt": "SG"} {
+		if err := c.SetPermissions(userID, entry, permissions); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, children, err := list(t.Context(), c.source(t), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range children {
+		if (e.SkipReason != "") != (e.Name != "shown.txt") {
+			t.Errorf("%s: skip reason %q", e.Name, e.SkipReason)
+		}
+	}
+	_, _, err = list(t.Context(), c.source(t, at("drop")), "")
+	wantError(t, err, transfer.MigrationStops, transfer.ReasonForbidden)
+}
+
+func TestMountsAreLeftOutAsSet(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, "From bob/sub/a.txt", "Team/a.txt", "NAS/a.txt", "single.txt", "own/a.txt", "Unscanned/a.txt", "Future/a.txt")
+	for entry, mount := range map[string]nextcloudtest.Mount{
+		"From bob": {Type: nextcloudtest.MountShared}, "single.txt": {Type: nextcloudtest.MountShared},
+		"Team": {Type: nextcloudtest.MountGroup}, "NAS": {Type: nextcloudtest.MountExternal}, "Future": {Type: "future"},
+		"Unscanned": {Type: nextcloudtest.MountExternal, Unscanned: true},
+	} {
+		if err := c.SetMount(userID, entry, mount); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, test := range map[string]struct {
+		mounts nextcloud.Mounts
+		want   []string
+	}{
+		"copy all":         {nextcloud.Mounts{}, nil},
+		"up to a size":     {nextcloud.Mounts{Largest: 21}, nil},
+		"below all sizes":  {nextcloud.Mounts{Largest: 1}, []string{"From bob", "Future", "NAS", "Team", "single.txt"}},
+		"skip shares":      {nextcloud.Mounts{SkipShared: true}, []string{"From bob", "single.txt"}},
+		"skip groups":      {nextcloud.Mounts{SkipGroup: true}, []string{"Team"}},
+		"skip externals":   {nextcloud.Mounts{SkipExternal: true}, []string{"NAS", "Unscanned"}},
+		"large or foreign": {nextcloud.Mounts{SkipGroup: true, Largest: 21}, []string{"Team"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, children, err := list(t.Context(), c.source(t, func(cfg *nextcloud.Config) { cfg.Mounts = test.mounts }), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var skipped []string
+			for _, e := range children {
+				if e.SkipReason != "" {
+					skipped = append(skipped, e.Name)
+					if !strings.Contains(e.SkipReason, "(mount type ") {
+						t.Errorf("%s: reason %q does not show the mount type", e.Name, e.SkipReason)
+					}
+				}
+			}
+			if diff := cmp.Diff(test.want, skipped); diff != "" {
+				t.Errorf("skipped (-want +got):\n%s", diff)
+			}
+		})
+	}
+	// Whoever asks for a mount itself gets what is in it.
+	_, children, err := list(t.Context(), c.source(t, at("From bob"), func(cfg *nextcloud.Config) { cfg.Mounts.SkipShared = true }), "")
+	if err != nil || len(children) != 1 || children[0].SkipReason != "" {
+		t.Errorf("in a share that was asked for: %+v, error %v", children, err)
+	}
+}
+
+func TestMarksThatAreNotKeptAreNotAskedFor(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, "a.txt")
+	if err := errors.Join(c.SetFavorite(userID, "a.txt", true), c.SetTags(userID, "a.txt", "holiday")); err != nil {
+		t.Fatal(err)
+	}
+	for _, keep := range []bool{true, false} {
+		s := c.source(t, func(cfg *nextcloud.Config) { cfg.NoFavorites, cfg.NoTags = !keep, !keep })
+		_, children, err := list(t.Context(), s, "")
+		if err != nil || len(children) != 1 || children[0].Favorite != keep || (len(children[0].Tags) == 1) != keep {
+			t.Errorf("kept %t: %+v, error %v", keep, children, err)
+		}
+	}
+}
+
+func TestARootThatIsAFileIsItsOnlyEntry(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, "dir/a.txt", "dir/b.txt")
+	s := c.source(t, at("dir/a.txt"))
+	root, err := s.Check(t.Context())
+	if err != nil || root.Folder || root.Name != "a.txt" {
+		t.Fatalf("root %+v, error %v", root, err)
+	}
+	self, children, err := list(t.Context(), s, "")
+	if err != nil || !self.Folder || self.Size != root.Size || len(children) != 1 || children[0].Name != "a.txt" || children[0].Folder {
+		t.Fatalf("folder %+v, children %+v, error %v", self, children, err)
+	}
+	content, _, err := read(t.Context(), s, "a.txt")
+	if err != nil || content != "content of a.txt" {
+		t.Errorf("content %q, error %v", content, err)
+	}
+	if _, err := s.Stat(t.Context(), "a.txt"); err != nil {
+		t.Errorf("stat: %v", err)
+	}
+	if _, _, err := read(t.Context(), s, "b.txt"); err == nil {
+		t.Error("a file beside the root was read")
+	}
+	if err := os.Remove(filepath.Join(c.Root(userID), "dir/a.txt")); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = list(t.Context(), s, "")
+	wantError(t, err, transfer.MigrationStops, transfer.ReasonSourceMissing)
+	c.write(t, "dir/a.txt/", "")
+	_, _, err = list(t.Context(), s, "")
+	wantError(t, err, transfer.Again, transfer.ReasonChanged)
+}
+
 func TestPathsThatLeaveTheRootAreRefused(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, "dir/a.txt", "outside.txt")

@@ -150,9 +150,10 @@ func (e *events) root(lease transfer.Lease) error {
 
 func (e *events) page(lease transfer.Lease) error {
 	folder := e.drawFolder(lease)
+	folder.TargetID = "target"
 	entries := rapid.SliceOfN(rapid.Custom(drawEntry), 0, 6).Draw(e.T, "entries")
 	return e.ledger.Slice(lease).AddPage(e.ctx, transfer.Page{
-		Folder: folder, TargetID: "target", Entries: distinct(entries), Complete: rapid.Bool().Draw(e.T, "complete"),
+		Folder: folder, Entries: distinct(entries), Complete: rapid.Bool().Draw(e.T, "complete"),
 	})
 }
 
@@ -183,14 +184,16 @@ func (e *events) recordFolder(lease transfer.Lease) error {
 }
 
 func (e *events) setTarget(lease transfer.Lease) error {
-	return e.ledger.Slice(lease).SetTarget(e.ctx, e.drawFolder(lease).ID, "anew")
+	folder := e.drawFolder(lease)
+	folder.TargetID, folder.TargetName = "anew", "another name"
+	return e.ledger.Slice(lease).SetTarget(e.ctx, folder)
 }
 
 // drawFolder chooses among those that a worker may believe to have in hand.
 func (e *events) drawFolder(lease transfer.Lease) transfer.Folder {
 	known := query[transfer.Folder](e, `
-		SELECT id, coalesce(parent_id, 0) AS parent_id, name, path, '' AS parent_target, '' AS target_id,
-			now() AS mod_time, attempts
+		SELECT id, coalesce(parent_id, 0) AS parent_id, name, path, '' AS parent_target, '' AS target_id, '' AS target_name,
+			now() AS mod_time, now() AS created_at, favorite, '{}'::text[] AS tags, attempts
 		FROM folder WHERE migration_id = $1 AND state IN ('pending', 'listed') ORDER BY id`, lease.ID)
 	if len(known) == 0 {
 		return transfer.Folder{}

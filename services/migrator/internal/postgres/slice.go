@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -74,40 +75,43 @@ func (s *Slice) Folder(ctx context.Context, id int64) (transfer.Folder, error) {
 }
 
 const selectFolder = `
-	SELECT f.id, coalesce(f.parent_id, 0), f.name, f.path, f.mod_time, f.attempts,
+	SELECT f.id, coalesce(f.parent_id, 0), f.name, f.path, f.mod_time, f.created_at, f.favorite, f.tags, f.attempts,
 		coalesce(p.target_id, '') AS parent_target,
-		coalesce(f.target_id, '') AS target_id
+		coalesce(f.target_id, '') AS target_id,
+		coalesce(f.target_name, '') AS target_name
 	FROM folder f
 	LEFT JOIN folder p ON p.migration_id = f.migration_id AND p.id = f.parent_id`
 
 func folderRow(row pgx.CollectableRow) (f transfer.Folder, err error) {
-	var mod *time.Time
-	err = row.Scan(&f.ID, &f.ParentID, &f.Name, &f.Path, &mod, &f.Attempts, &f.ParentTarget, &f.TargetID)
-	f.ModTime = orZero(mod)
+	var mod, created *time.Time
+	var tags string
+	err = row.Scan(&f.ID, &f.ParentID, &f.Name, &f.Path, &mod, &created, &f.Favorite, &tags, &f.Attempts,
+		&f.ParentTarget, &f.TargetID, &f.TargetName)
+	f.ModTime, f.CreatedAt, f.Tags = orZero(mod), orZero(created), split(tags)
 	return f, err
 }
 
 // SetTarget implements transfer.Ledger.
-func (s *Slice) SetTarget(ctx context.Context, id int64, targetID string) error {
+func (s *Slice) SetTarget(ctx context.Context, f transfer.Folder) error {
 	return s.write(ctx, `
 		WITH fence AS (
 			SELECT id FROM migration
 			WHERE id = @id AND lease_term = @term AND lease_owner = @owner
 		), moved AS (
-			UPDATE folder SET target_id = @target_id
+			UPDATE folder SET target_id = @target_id, target_name = nullif(@target_name, '')
 			FROM fence
 			WHERE folder.migration_id = @id AND folder.id = @folder
 		)
 		UPDATE migration SET changed = changed + 1
 		FROM fence WHERE migration.id = fence.id`,
-		pgx.NamedArgs{"folder": id, "target_id": targetID})
+		pgx.NamedArgs{"folder": f.ID, "target_id": f.TargetID, "target_name": f.TargetName})
 }
 
 // Files implements transfer.Ledger.
 func (s *Slice) Files(ctx context.Context, after int64, limit int) ([]transfer.File, error) {
 	return scan(ctx, s.ledger, `
 		SELECT f.id, f.name, f.folder_id, d.path, d.target_id, f.size, f.mod_time, f.created_at,
-			f.etag, f.mime, f.checksums, f.attempts
+			f.etag, f.mime, f.checksums, f.favorite, f.tags, f.attempts
 		FROM file f
 		JOIN folder d ON d.migration_id = f.migration_id AND d.id = f.folder_id
 		WHERE f.migration_id = @id AND f.id > @after AND f.state = 'pending'
@@ -116,9 +120,10 @@ func (s *Slice) Files(ctx context.Context, after int64, limit int) ([]transfer.F
 		pgx.NamedArgs{"id": s.lease.ID, "after": after, "limit": limit},
 		func(row pgx.CollectableRow) (f transfer.File, err error) {
 			var mod, created *time.Time
+			var tags string
 			err = row.Scan(&f.ID, &f.Name, &f.FolderID, &f.FolderPath, &f.FolderTarget, &f.Size, &mod, &created,
-				&f.ETag, &f.MIME, &f.Checksums, &f.Attempts)
-			f.ModTime, f.CreatedAt = orZero(mod), orZero(created)
+				&f.ETag, &f.MIME, &f.Checksums, &f.Favorite, &tags, &f.Attempts)
+			f.ModTime, f.CreatedAt, f.Tags = orZero(mod), orZero(created), split(tags)
 			return f, err
 		})
 }
@@ -139,12 +144,23 @@ func orZero(t *time.Time) time.Time {
 	return *t
 }
 
+// Tags are a text of one line each, since unnest takes no array of arrays.
+const tagEnd = "\n"
+
+func split(tags string) []string {
+	if tags == "" {
+		return nil
+	}
+	return strings.Split(tags, tagEnd)
+}
+
 // columns are the children of a page, column by column as unnest wants them.
 type columns struct {
-	name, etag, sourceID, mime, checksums []string
-	skip                                  []*string
-	size                                  []int64
-	mod, created                          []*time.Time
+	name, etag, sourceID, mime, checksums, tags []string
+	skip                                        []*string
+	size                                        []int64
+	mod, created                                []*time.Time
+	favorite                                    []bool
 }
 
 func (c *columns) add(e transfer.Entry) {
@@ -153,6 +169,8 @@ func (c *columns) add(e transfer.Entry) {
 	c.sourceID = append(c.sourceID, e.SourceID)
 	c.mime = append(c.mime, e.MIME)
 	c.checksums = append(c.checksums, e.Checksums)
+	c.favorite = append(c.favorite, e.Favorite)
+	c.tags = append(c.tags, strings.Join(e.Tags, tagEnd))
 	c.size = append(c.size, max(e.Size, 0))
 	c.mod = append(c.mod, timeOrNull(e.ModTime))
 	c.created = append(c.created, timeOrNull(e.CreatedAt))
@@ -178,11 +196,13 @@ func (s *Slice) AddPage(ctx context.Context, p transfer.Page) error {
 		prefix += "/"
 	}
 	return s.write(ctx, addPage, pgx.NamedArgs{
-		"folder": p.Folder.ID, "prefix": prefix, "target_id": p.TargetID, "complete": p.Complete,
+		"folder": p.Folder.ID, "prefix": prefix, "complete": p.Complete,
+		"target_id": p.Folder.TargetID, "target_name": p.Folder.TargetName,
 		"d_name": folders.name, "d_mod": folders.mod, "d_source": folders.sourceID, "d_skip": folders.skip, "d_size": folders.size,
+		"d_created": folders.created, "d_favorite": folders.favorite, "d_tags": folders.tags,
 		"f_name": files.name, "f_size": files.size, "f_mod": files.mod, "f_created": files.created,
 		"f_etag": files.etag, "f_source": files.sourceID, "f_mime": files.mime,
-		"f_checksums": files.checksums, "f_skip": files.skip,
+		"f_checksums": files.checksums, "f_skip": files.skip, "f_favorite": files.favorite, "f_tags": files.tags,
 	})
 }
 
@@ -191,22 +211,24 @@ const addPage = `
 		SELECT id FROM migration
 		WHERE id = @id AND lease_term = @term AND lease_owner = @owner
 	), new_folders AS (
-		INSERT INTO folder (migration_id, parent_id, name, path, mod_time, source_id, state, reason)
-		SELECT fence.id, @folder, name, @prefix || name, mod_time, source_id,
+		INSERT INTO folder (migration_id, parent_id, name, path, mod_time, created_at, source_id, favorite, tags, state, reason)
+		SELECT fence.id, @folder, name, @prefix || name, mod_time, created_at, source_id, favorite, tags,
 			CASE WHEN skip IS NULL THEN 'pending' ELSE 'skipped' END, skip
-		FROM fence, unnest(@d_name::text[], @d_mod::timestamptz[], @d_source::text[], @d_skip::text[])
-			AS d (name, mod_time, source_id, skip)
+		FROM fence, unnest(@d_name::text[], @d_mod::timestamptz[], @d_created::timestamptz[], @d_source::text[],
+				@d_favorite::bool[], @d_tags::text[], @d_skip::text[])
+			AS d (name, mod_time, created_at, source_id, favorite, tags, skip)
 		ON CONFLICT DO NOTHING
 		RETURNING path, state, reason
 	), new_files AS (
 		INSERT INTO file (migration_id, folder_id, name, size, mod_time, created_at, etag,
-			source_id, mime, checksums, state, reason, finished_at)
-		SELECT fence.id, @folder, name, size, mod_time, created_at, etag, source_id, mime, checksums,
+			source_id, mime, checksums, favorite, tags, state, reason, finished_at)
+		SELECT fence.id, @folder, name, size, mod_time, created_at, etag, source_id, mime, checksums, favorite, tags,
 			CASE WHEN skip IS NULL THEN 'pending' ELSE 'skipped' END, skip,
 			CASE WHEN skip IS NOT NULL THEN now() END
 		FROM fence, unnest(@f_name::text[], @f_size::bigint[], @f_mod::timestamptz[], @f_created::timestamptz[],
-				@f_etag::text[], @f_source::text[], @f_mime::text[], @f_checksums::text[], @f_skip::text[])
-			AS f (name, size, mod_time, created_at, etag, source_id, mime, checksums, skip)
+				@f_etag::text[], @f_source::text[], @f_mime::text[], @f_checksums::text[],
+				@f_favorite::bool[], @f_tags::text[], @f_skip::text[])
+			AS f (name, size, mod_time, created_at, etag, source_id, mime, checksums, favorite, tags, skip)
 		ON CONFLICT DO NOTHING
 		RETURNING @prefix || name AS path, size, state, reason
 	), noticed AS (
@@ -220,6 +242,7 @@ const addPage = `
 	), listed AS (
 		UPDATE folder SET
 			target_id = @target_id,
+			target_name = nullif(@target_name, ''),
 			state = CASE WHEN @complete THEN 'listed' ELSE state END,
 			reason = CASE WHEN @complete THEN NULL ELSE reason END
 		FROM fence

@@ -62,9 +62,10 @@ var when = time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
 func TestAddPageTwiceAddsOnce(t *testing.T) {
 	t.Parallel()
 	l, slice, root := begun(t)
-	page := transfer.Page{Folder: root, TargetID: root.TargetID, Complete: true, Entries: []transfer.Entry{
-		{Name: "sub", Folder: true, Size: 600, ModTime: when, SourceID: "7"},
-		{Name: "a.txt", Size: 400, ModTime: when, ETag: `"e"`, SourceID: "8", MIME: "text/plain", Checksums: "MD5:x"},
+	marks := transfer.Marks{Favorite: true, Tags: []string{"holiday", "to print"}}
+	page := transfer.Page{Folder: root, Complete: true, Entries: []transfer.Entry{
+		{Name: "sub", Folder: true, Size: 600, ModTime: when, CreatedAt: when, SourceID: "7", Marks: marks},
+		{Name: "a.txt", Size: 400, ModTime: when, ETag: `"e"`, SourceID: "8", MIME: "text/plain", Checksums: "MD5:x", Marks: marks},
 		{Name: "vault", Folder: true, Size: 77, SkipReason: "end-to-end encrypted"},
 	}}
 	partial := page
@@ -78,14 +79,14 @@ func TestAddPageTwiceAddsOnce(t *testing.T) {
 		t.Errorf("counters %+v", s)
 	}
 	subs := folders(t, slice, root.ID)
-	want := []transfer.Folder{{ID: subs[0].ID, ParentID: root.ID, Name: "sub", Path: "sub", ParentTarget: "root-id", ModTime: when}}
+	want := []transfer.Folder{{ID: subs[0].ID, ParentID: root.ID, Name: "sub", Path: "sub", ParentTarget: "root-id", ModTime: when, CreatedAt: when, Marks: marks}}
 	if diff := cmp.Diff(want, subs, cmp.Transformer("utc", time.Time.UTC)); diff != "" {
 		t.Error(diff)
 	}
 	got := files(t, slice, 0)
 	wantFiles := []transfer.File{{
 		ID: got[0].ID, Name: "a.txt", FolderID: root.ID, FolderTarget: "root-id", Size: 400, ModTime: when,
-		ETag: `"e"`, MIME: "text/plain", Checksums: "MD5:x",
+		ETag: `"e"`, MIME: "text/plain", Checksums: "MD5:x", Marks: marks,
 	}}
 	if diff := cmp.Diff(wantFiles, got, cmp.Transformer("utc", time.Time.UTC)); diff != "" {
 		t.Error(diff)
@@ -96,10 +97,29 @@ func TestAddPageTwiceAddsOnce(t *testing.T) {
 	}
 }
 
+func TestAFolderIsRememberedUnderItsNameInTheTarget(t *testing.T) {
+	t.Parallel()
+	_, slice, root := begun(t)
+	addPage(t, slice, transfer.Page{Folder: root, Complete: true, Entries: []transfer.Entry{{Name: "sub", Folder: true}}})
+	sub := folders(t, slice, root.ID)[0]
+	for _, name := range []string{"sub (2)", "sub (3)", ""} {
+		sub.TargetID, sub.TargetName = "id of "+name, name
+		if name == "sub (2)" {
+			addPage(t, slice, transfer.Page{Folder: sub})
+		} else if err := slice.SetTarget(t.Context(), sub); err != nil {
+			t.Fatal(err)
+		}
+		got, err := slice.Folder(t.Context(), sub.ID)
+		if err != nil || got.TargetID != sub.TargetID || got.TargetName != name {
+			t.Errorf("folder %+v, error %v, want name %q", got, err, name)
+		}
+	}
+}
+
 func TestRecordCountsEachFileOnce(t *testing.T) {
 	t.Parallel()
 	l, slice, root := begun(t)
-	addPage(t, slice, transfer.Page{Folder: root, TargetID: "root-id", Complete: true, Entries: []transfer.Entry{
+	addPage(t, slice, transfer.Page{Folder: root, Complete: true, Entries: []transfer.Entry{
 		{Name: "done", Size: 10}, {Name: "grown", Size: 10}, {Name: "failed", Size: 10}, {Name: "later", Size: 10},
 	}})
 	all := files(t, slice, 0)
@@ -135,7 +155,7 @@ func TestRecordCountsEachFileOnce(t *testing.T) {
 func TestRecordFolderFailsItOnce(t *testing.T) {
 	t.Parallel()
 	l, slice, root := begun(t)
-	addPage(t, slice, transfer.Page{Folder: root, TargetID: "root-id", Complete: true, Entries: []transfer.Entry{{Name: "sub", Folder: true}}})
+	addPage(t, slice, transfer.Page{Folder: root, Complete: true, Entries: []transfer.Entry{{Name: "sub", Folder: true}}})
 	sub := folders(t, slice, root.ID)[0]
 	for _, o := range []transfer.Outcome{transfer.Postponed, transfer.Failed, transfer.Failed} {
 		if err := slice.RecordFolder(t.Context(), transfer.FolderResult{Folder: sub, Outcome: o, Reason: transfer.ReasonStorageAway}); err != nil {

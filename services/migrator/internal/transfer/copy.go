@@ -33,6 +33,9 @@ func (r *run) transfer(ctx context.Context) error {
 		started := time.Now()
 		res := Result{File: f, Outcome: Done}
 		failure, err := r.retry(ctx, func() error { return r.copy(ctx, f, &res) })
+		if failure == nil && err == nil {
+			failure, err = r.mark(ctx, f, &res)
+		}
 		if err != nil {
 			return err
 		}
@@ -104,6 +107,7 @@ func (r *run) create(ctx context.Context, f File, name string, res *Result) (int
 		ModTime:   modTime(body, f),
 		CreatedAt: f.CreatedAt,
 		MIME:      cmp.Or(body.MIME, f.MIME),
+		Marks:     f.Marks,
 		Body:      tee{body, sums, size},
 	})
 	if err != nil && ctx.Err() != nil && sums.Count() == size {
@@ -113,7 +117,8 @@ func (r *run) create(ctx context.Context, f File, name string, res *Result) (int
 		return size, blame(err)
 	}
 	r.target.ok()
-	// If we stop here, the file is in the target and not in the ledger: see doc.go.
+	// If we stop here, the file is in the target, perhaps without its marks, and
+	// not in the ledger: see doc.go.
 	failpoint.Here(failpoint.FileCreated)
 	err = r.verify(ctx, f, size, sums, stored, res)
 	if err == nil && time.Since(opened) > slowTransfer {
@@ -236,7 +241,7 @@ func (r *run) doubt(ctx context.Context, f File, md5 []byte, res *Result) error 
 	if !bytes.Equal(again, md5) {
 		return &Error{Side: SideSource, Class: Again, Reason: ReasonChanged, Err: errors.New("two reads differ")}
 	}
-	res.Note = "checksum of the source differs from its content"
+	res.note("checksum of the source differs from its content")
 	return nil
 }
 
@@ -269,6 +274,14 @@ func (r *run) discard(ctx context.Context, id string) {
 	if err := r.cfg.Target.Remove(ctx, id); err != nil {
 		r.cfg.Logger.WarnContext(ctx, "bad copy not removed", "target_id", id, "error", err)
 	}
+}
+
+// note adds something that the report has to say of a file that did arrive.
+func (res *Result) note(text string) {
+	if res.Note != "" {
+		text = res.Note + "; " + text
+	}
+	res.Note = text
 }
 
 // modTime is what the file's own answer says, else the listing.

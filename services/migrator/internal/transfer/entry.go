@@ -16,7 +16,7 @@ type Entry struct {
 	SourceID  string    // stays when the entry is renamed
 	MIME      string
 	Checksums string // as the uploader claimed them, "SHA1:… MD5:…"; they may confirm, never condemn
-	Favorite  bool
+	Marks
 	// Permissions are the source's letters for what the account may do with the
 	// entry; S for shared and M for mounted among them.
 	Permissions string
@@ -25,6 +25,15 @@ type Entry struct {
 	// purpose, in words for the user.
 	SkipReason string
 }
+
+// Marks are what its owner put on an entry.
+type Marks struct {
+	Favorite bool
+	Tags     []string // none is empty or holds a line break
+}
+
+// none says whether there is nothing to mark an entry with.
+func (m Marks) none() bool { return !m.Favorite && len(m.Tags) == 0 }
 
 // Body is the content of a source file while it is read.
 type Body struct {
@@ -46,13 +55,23 @@ type NewFile struct {
 	ModTime   time.Time // zero: the target's now
 	CreatedAt time.Time // zero: ModTime
 	MIME      string    // empty: the target goes by the name
+	Marks               // as far as they can be given at once
 	Body      io.Reader // read once; Size bytes
+}
+
+// NewFolder is a folder to be found or made in the target.
+type NewFolder struct {
+	ParentID  string
+	Name      string
+	ModTime   time.Time // zero: the target's now
+	CreatedAt time.Time // zero: ModTime
+	Marks               // as far as they can be given at once
 }
 
 // Stored is a file or folder as the target has it.
 type Stored struct {
 	ID     string
-	Name   string
+	Name   string // as the target has it: it may not take all names
 	Folder bool
 	Size   int64  // bytes
 	MD5    []byte // 16 bytes; nil for a folder

@@ -27,9 +27,8 @@ type Ledger interface {
 	RecordFolder(ctx context.Context, r FolderResult) error
 	// Folder gives a folder as it stands now, whatever its state.
 	Folder(ctx context.Context, id int64) (Folder, error)
-	// SetTarget records that a folder has to be looked for under another id in
-	// the target from now on.
-	SetTarget(ctx context.Context, id int64, targetID string) error
+	// SetTarget records where a folder is in the target from now on.
+	SetTarget(ctx context.Context, f Folder) error
 	// Record writes the results of files together. A result for a file that has
 	// one already changes nothing and is not counted again.
 	Record(ctx context.Context, results []Result) error
@@ -43,8 +42,11 @@ type Folder struct {
 	Path         string // from the root, "" is the root
 	ParentTarget string // target id of the parent folder; empty for the root
 	TargetID     string // empty when it is not known to exist in the target
+	TargetName   string // with TargetID, where it differs from Name
 	ModTime      time.Time
-	Attempts     int // passes that ended in an error that may pass
+	CreatedAt    time.Time
+	Marks
+	Attempts int // passes that ended in an error that may pass
 }
 
 // File is a file of the ledger that is still to be copied.
@@ -60,7 +62,8 @@ type File struct {
 	ETag         string
 	MIME         string
 	Checksums    string
-	Attempts     int // passes that ended in an error that may pass
+	Marks
+	Attempts int // passes that ended in an error that may pass
 }
 
 // Path is the file's path from the root.
@@ -76,8 +79,7 @@ func join(folder, name string) string {
 // Page is a part of a folder's listing. The last one has Complete set: only then
 // is the folder listed.
 type Page struct {
-	Folder   Folder
-	TargetID string
+	Folder   Folder // with TargetID
 	Entries  []Entry
 	Complete bool
 	Self     Entry // with Complete: the folder's own entry

@@ -86,7 +86,7 @@ func (r *run) listFolder(ctx context.Context, f Folder) error {
 // target, in the order that leaves none behind whose listing can't be read.
 func (r *run) listOnce(ctx context.Context, f Folder) error {
 	started := time.Now()
-	page := Page{Folder: f, TargetID: f.TargetID}
+	page := Page{Folder: f}
 	since, entries := time.Now(), 0
 	self, err := r.cfg.Source.List(ctx, f.Path, func(e Entry) error {
 		entries++
@@ -112,31 +112,29 @@ func (r *run) listOnce(ctx context.Context, f Folder) error {
 	return nil
 }
 
-// makeFolder gives the target's folder for f, which is not known to exist.
-func (r *run) makeFolder(ctx context.Context, f Folder) (string, error) {
-	id, err := r.ensureFolder(ctx, f)
+// makeFolder finds or makes the target's folder for f, which is not known to exist.
+func (r *run) makeFolder(ctx context.Context, f *Folder) error {
+	err := r.ensureFolder(ctx, f)
 	if reasonOf(err) == ReasonParentGone {
 		if f.ParentTarget, err = r.restore(ctx, f.ParentID, f.ParentTarget, err); err == nil {
-			id, err = r.ensureFolder(ctx, f)
+			err = r.ensureFolder(ctx, f)
 		}
 	}
 	if err != nil {
-		return "", err
+		return err
 	}
 	// If we stop here, the folder is in the target and not in the ledger: the
 	// next holder finds its name taken by a folder and goes on with that one.
 	failpoint.Here(failpoint.FolderMade)
-	return id, nil
+	return nil
 }
 
 // addPage makes sure of the page's folder in the target and records the page.
 func (r *run) addPage(ctx context.Context, p *Page) error {
-	if p.TargetID == "" {
-		id, err := r.makeFolder(ctx, p.Folder)
-		if err != nil {
+	if p.Folder.TargetID == "" {
+		if err := r.makeFolder(ctx, &p.Folder); err != nil {
 			return err
 		}
-		p.TargetID = id
 	}
 	_, err := retryLedger(ctx, func() (struct{}, error) { return struct{}{}, r.cfg.Ledger.AddPage(ctx, *p) })
 	if err != nil {
@@ -147,18 +145,33 @@ func (r *run) addPage(ctx context.Context, p *Page) error {
 	return nil
 }
 
-// ensureFolder gives the target's folder for f; when a file has its name, the
-// folder gets a number.
-func (r *run) ensureFolder(ctx context.Context, f Folder) (string, error) {
+// ensureFolder finds or makes the target's folder for f and fills in where it is;
+// when a file has its name, the folder gets a number. If we stop between the folder
+// and its marks, the next holder finds it and marks it.
+func (r *run) ensureFolder(ctx context.Context, f *Folder) error {
 	for n := 1; n <= maxNumbered; n++ {
-		id, err := r.cfg.Target.EnsureFolder(ctx, f.ParentTarget, numbered(f.Name, n, true), f.ModTime)
+		stored, err := r.cfg.Target.EnsureFolder(ctx, NewFolder{
+			ParentID:  f.ParentTarget,
+			Name:      numbered(f.Name, n, true),
+			ModTime:   f.ModTime,
+			CreatedAt: f.CreatedAt,
+			Marks:     f.Marks,
+		})
+		if errors.Is(err, ErrNameTaken) {
+			continue
+		}
 		if err == nil {
-			r.target.ok()
-			return id, nil
+			err = r.markFolder(ctx, *f, stored.ID)
 		}
-		if !errors.Is(err, ErrNameTaken) {
-			return "", err
+		if err != nil {
+			return err
 		}
+		r.target.ok()
+		f.TargetID, f.TargetName = stored.ID, ""
+		if stored.Name != f.Name {
+			f.TargetName = stored.Name
+		}
+		return nil
 	}
-	return "", &Error{Side: SideTarget, Class: EntryFails, Reason: ReasonNameTaken, Err: fmt.Errorf("%d names taken", maxNumbered)}
+	return &Error{Side: SideTarget, Class: EntryFails, Reason: ReasonNameTaken, Err: fmt.Errorf("%d names taken", maxNumbered)}
 }

@@ -1,9 +1,6 @@
 package transfer
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // Source is where files come from: one account, rooted at the path that the
 // user chose. Paths are relative to that root, "" is the root itself, names are
@@ -30,14 +27,16 @@ type Source interface {
 // Target is where files go: one instance. Folders and files are addressed by
 // id. Safe for concurrent use. Errors are *Error.
 type Target interface {
-	// EnsureFolder gives the id of the folder of that name in parent, and makes
-	// it when it is not there. Idempotent. Wraps ErrNameTaken when a file has
-	// the name.
-	EnsureFolder(ctx context.Context, parentID, name string, modTime time.Time) (id string, err error)
+	// EnsureFolder gives the folder of that name, and makes it when it is not
+	// there. Idempotent. Wraps ErrNameTaken when a file has the name.
+	EnsureFolder(ctx context.Context, f NewFolder) (Stored, error)
 	// Create streams a file and gives what the target stored. Not idempotent:
 	// after an error with an unknown outcome a second call may wrap ErrNameTaken
 	// because the first succeeded. A cut body leaves nothing behind.
 	Create(ctx context.Context, f NewFile) (Stored, error)
+	// Mark gives an entry those marks that it could not be created with.
+	// Idempotent.
+	Mark(ctx context.Context, id string, m Marks) error
 	// Find looks a name up in a folder, byte for byte. Wraps ErrNotFound.
 	Find(ctx context.Context, parentID, name string) (Stored, error)
 	// Remove destroys a file that was created in this migration. Idempotent.

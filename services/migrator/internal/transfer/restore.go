@@ -27,28 +27,28 @@ func (r *run) restoreFolder(ctx context.Context, folderID int64, gone string) (s
 	if f.TargetID != "" && f.TargetID != gone {
 		return f.TargetID, nil // somebody else was faster
 	}
-	id, err := r.makeAnew(ctx, f)
-	if err != nil {
+	if err := r.makeAnew(ctx, &f); err != nil {
 		return "", err
 	}
-	_, err = retryLedger(ctx, func() (struct{}, error) { return struct{}{}, r.cfg.Ledger.SetTarget(ctx, f.ID, id) })
+	_, err = retryLedger(ctx, func() (struct{}, error) { return struct{}{}, r.cfg.Ledger.SetTarget(ctx, f) })
 	if err != nil {
 		return "", &ledgerError{err}
 	}
 	r.cfg.Logger.InfoContext(ctx, "target folder made anew", "folder", f.ID)
-	return id, nil
+	return f.TargetID, nil
 }
 
-func (r *run) makeAnew(ctx context.Context, f Folder) (string, error) {
+func (r *run) makeAnew(ctx context.Context, f *Folder) (err error) {
 	if f.ParentID == 0 {
-		return r.cfg.Root(ctx)
+		f.TargetID, err = r.cfg.Root(ctx)
+		return err
 	}
-	id, err := r.ensureFolder(ctx, f)
+	err = r.ensureFolder(ctx, f)
 	if reasonOf(err) != ReasonParentGone {
-		return id, err
+		return err
 	}
 	if f.ParentTarget, err = r.restoreFolder(ctx, f.ParentID, f.ParentTarget); err != nil {
-		return "", err
+		return err
 	}
 	return r.ensureFolder(ctx, f)
 }

@@ -99,13 +99,13 @@ func (l *Ledger) Folder(_ context.Context, id int64) (transfer.Folder, error) {
 }
 
 // SetTarget implements transfer.Ledger.
-func (l *Ledger) SetTarget(_ context.Context, id int64, targetID string) error {
+func (l *Ledger) SetTarget(_ context.Context, f transfer.Folder) error {
 	if err := l.fault("folder"); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.byID(id).TargetID = targetID
+	l.byID(f.ID).TargetID, l.byID(f.ID).TargetName = f.TargetID, f.TargetName
 	return nil
 }
 
@@ -145,7 +145,7 @@ func (l *Ledger) AddPage(_ context.Context, p transfer.Page) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	parent := l.byID(p.Folder.ID)
-	parent.TargetID = p.TargetID
+	parent.TargetID, parent.TargetName = p.Folder.TargetID, p.Folder.TargetName
 	if p.Complete {
 		parent.state = "listed"
 	}
@@ -167,7 +167,7 @@ func (l *Ledger) add(parent *folder, e transfer.Entry) {
 			}
 		}
 		l.folders = append(l.folders, &folder{
-			Folder: transfer.Folder{ID: int64(len(l.folders) + 1), Name: e.Name, Path: path},
+			Folder: transfer.Folder{ID: int64(len(l.folders) + 1), Name: e.Name, Path: path, Marks: e.Marks},
 			parent: parent.ID, state: "pending",
 		})
 		return
@@ -178,7 +178,7 @@ func (l *Ledger) add(parent *folder, e transfer.Entry) {
 		}
 	}
 	l.files = append(l.files, &file{
-		File:   transfer.File{ID: int64(len(l.files) + 1), Name: e.Name, FolderID: parent.ID, FolderPath: parent.Path, Size: e.Size},
+		File:   transfer.File{ID: int64(len(l.files) + 1), Name: e.Name, FolderID: parent.ID, FolderPath: parent.Path, Size: e.Size, Marks: e.Marks},
 		folder: parent.ID,
 	})
 }

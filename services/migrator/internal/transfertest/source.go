@@ -28,6 +28,8 @@ type Source struct {
 	Checksums func(file string) string
 	// ETag is asked for at each Open and Stat.
 	ETag func(file string) string
+	// Favorites are the paths of files and folders that are marked as such.
+	Favorites []string
 	// Body replaces the body of a file.
 	Body func(ctx context.Context, file, content string) io.Reader
 
@@ -126,7 +128,9 @@ func (s *Source) children(folder string) []transfer.Entry {
 	slices.Sort(names)
 	entries := make([]transfer.Entry, 0, len(names))
 	for _, name := range names {
-		entries = append(entries, found[name])
+		e := found[name]
+		e.Favorite = slices.Contains(s.Favorites, path.Join(folder, name))
+		entries = append(entries, e)
 	}
 	return entries
 }

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
-	"time"
 
 	"example.org/ncm/services/migrator/internal/transfer"
 )
@@ -17,8 +17,8 @@ const RootID = "root"
 
 // Target is a tree in memory. Set the fields before it is used.
 type Target struct {
-	// Fault is asked before each call ("folder", "create", "find", "remove",
-	// "check") with the entry's name; an error is the call's answer.
+	// Fault is asked before each call ("folder", "create", "mark", "find",
+	// "remove", "check") with the entry's name; an error is the call's answer.
 	Fault func(call, name string) error
 	// After is asked when a create has succeeded: an error loses the answer.
 	After func(name string) error
@@ -33,6 +33,7 @@ type Target struct {
 
 type node struct {
 	transfer.Stored
+	marks   transfer.Marks
 	parent  string
 	content string
 }
@@ -56,6 +57,20 @@ func (t *Target) Tree() map[string]string {
 		}
 	}
 	return tree
+}
+
+// Favorites are the sorted names of all that was marked as one.
+func (t *Target) Favorites() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var names []string
+	for _, n := range t.nodes {
+		if n.marks.Favorite {
+			names = append(names, n.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Creates is how many files were stored, Removes how many were removed.
@@ -106,24 +121,37 @@ func refused(reason transfer.Reason, err error) error {
 }
 
 // EnsureFolder implements transfer.Target.
-func (t *Target) EnsureFolder(_ context.Context, parentID, name string, _ time.Time) (string, error) {
-	if err := t.fault("folder", name); err != nil {
-		return "", err
+func (t *Target) EnsureFolder(_ context.Context, f transfer.NewFolder) (transfer.Stored, error) {
+	if err := t.fault("folder", f.Name); err != nil {
+		return transfer.Stored{}, err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.parentGone(parentID); err != nil {
-		return "", err
+	if err := t.parentGone(f.ParentID); err != nil {
+		return transfer.Stored{}, err
 	}
-	n := t.named(parentID, name)
+	n := t.named(f.ParentID, f.Name)
 	switch {
 	case n == nil:
-		return t.add(parentID, name, true, nil).ID, nil
+		return t.add(f.ParentID, f.Name, true, nil).Stored, nil
 	case !n.Folder:
-		return "", refused(transfer.ReasonNameTaken, transfer.ErrNameTaken)
+		return transfer.Stored{}, refused(transfer.ReasonNameTaken, transfer.ErrNameTaken)
 	default:
-		return n.ID, nil
+		return n.Stored, nil
 	}
+}
+
+// Mark implements transfer.Target. Tags are given at creation.
+func (t *Target) Mark(_ context.Context, id string, m transfer.Marks) error {
+	if err := t.fault("mark", id); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := t.nodes[id]; n != nil {
+		n.marks.Favorite = m.Favorite
+	}
+	return nil
 }
 
 // Trash takes a folder away, with all that is in it.

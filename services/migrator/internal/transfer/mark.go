@@ -1,0 +1,35 @@
+package transfer
+
+import "context"
+
+// noteUnmarked is said of a file whose marks the target does not take.
+const noteUnmarked = "could not be marked as a favourite or with all its tags"
+
+// mark gives a file that was copied the marks that it could not be created with.
+// A file that can't be marked now is tried again as a whole, which finds it by its
+// content; one that can't be marked at all is a copy with a note.
+func (r *run) mark(ctx context.Context, f File, res *Result) (*Error, error) {
+	if f.none() {
+		return nil, nil
+	}
+	failure, err := r.retry(ctx, func() error { return r.cfg.Target.Mark(ctx, res.TargetID, f.Marks) })
+	if err == nil && failure != nil && r.outcome(failure, f.Attempts) == Failed {
+		res.note(noteUnmarked)
+		return nil, nil
+	}
+	return failure, err
+}
+
+// markFolder does the same for a folder that was found or made. What the target
+// refuses to mark is no reason to lose what is in it.
+func (r *run) markFolder(ctx context.Context, f Folder, id string) error {
+	if f.none() {
+		return nil
+	}
+	err := r.cfg.Target.Mark(ctx, id, f.Marks)
+	if err != nil && AsError(err).Class == EntryFails {
+		r.cfg.Logger.WarnContext(ctx, "folder not marked", "folder", f.ID, "error", err)
+		return nil
+	}
+	return err
+}
