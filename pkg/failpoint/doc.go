@@ -13,6 +13,12 @@ const (
 	TriggerClaim = "trigger-claim"
 	// TriggerPublished: the broker has the message, the caller has no answer.
 	TriggerPublished = "trigger-published"
+	// TriggerHold: the document says that its source is being deleted, nothing is.
+	TriggerHold = "trigger-hold"
+	// TriggerEntries: the source's entries are in the trashbin there.
+	TriggerEntries = "trigger-entries"
+	// TriggerTrash: the trashbin is empty, the document does not say so.
+	TriggerTrash = "trigger-trash"
 	// Admitted: the ledger has the request, the broker still has the message.
 	Admitted = "admitted"
 	// Canceled: the ledger has the cancellation, the broker still has the message.

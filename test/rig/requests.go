@@ -47,9 +47,18 @@ func (tr *Trigger) TryStart(t testing.TB, i *Instance, o Order) (answer Answer, 
 	if err != nil {
 		t.Fatalf("encode order: %v", err)
 	}
-	answer, err = tr.ask(t, Request{
-		Method: http.MethodPost, URL: MigrationsPath, Host: i.Host, Token: i.Token,
-		ContentType: "application/json", Body: string(body),
-	})
+	return tr.try(t, i, "", string(body))
+}
+
+// TryDeleteSource is DeleteSource where the trigger may die before it answers; ok
+// is false then.
+func (tr *Trigger) TryDeleteSource(t testing.TB, i *Instance, id string) (answer Answer, ok bool) {
+	t.Helper()
+	return tr.try(t, i, "/"+id+"/delete-source", "")
+}
+
+func (tr *Trigger) try(t testing.TB, i *Instance, path, body string) (Answer, bool) {
+	t.Helper()
+	answer, err := tr.ask(t, tr.post(i, path, body))
 	return answer, err == nil
 }

@@ -75,10 +75,22 @@ func (tr *Trigger) description() *openapitest.Checker {
 // Post sends a body to the migrations' route as an app of the instance.
 func (tr *Trigger) Post(t testing.TB, i *Instance, body string) Answer {
 	t.Helper()
-	return tr.Ask(t, Request{
-		Method: http.MethodPost, URL: MigrationsPath, Host: i.Host, Token: i.Token,
+	return tr.Ask(t, tr.post(i, "", body))
+}
+
+// DeleteSource asks for the deletion of what a migration copied.
+func (tr *Trigger) DeleteSource(t testing.TB, i *Instance, id string) Answer {
+	t.Helper()
+	return tr.Ask(t, tr.post(i, "/"+id+"/delete-source", ""))
+}
+
+// post is a request of an app of the instance for what is below the migrations'
+// route.
+func (tr *Trigger) post(i *Instance, path, body string) Request {
+	return Request{
+		Method: http.MethodPost, URL: MigrationsPath + path, Host: i.Host, Token: i.Token,
 		ContentType: "application/json", Body: body,
-	})
+	}
 }
 
 // Start asks for a migration.

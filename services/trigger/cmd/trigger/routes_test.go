@@ -169,6 +169,38 @@ func TestDeleteSourceGoesOnAfterAHalfDoneOne(t *testing.T) {
 	}
 }
 
+func TestDeleteSourceWorksThroughThousandsOfChildren(t *testing.T) {
+	t.Parallel()
+	const files = 3000
+	b, id := begun(t, "/")
+	b.client.Timeout = 5 * time.Minute
+	for n := range files {
+		b.fill(t, fmt.Sprint("file", n))
+	}
+	b.finish(t, id, nil)
+	deleting := make(chan int, 1)
+	go func() {
+		res, _ := b.ask(t, "POST", "/"+id+"/delete-source", "")
+		deleting <- res.StatusCode
+	}()
+	eventually(t, "deleting", func() bool { return b.nextcloud.Stats().Requests["DELETE"] > 10 })
+	if status, body := b.post(t, b.instance, b.order()); status != http.StatusConflict || !strings.Contains(body, "is being deleted") {
+		t.Errorf("a migration meanwhile: status %d: %s", status, body)
+	}
+	if status := <-deleting; status != http.StatusNoContent {
+		t.Fatalf("status %d", status)
+	}
+	if home, trash := b.left(t); home != 0 || trash != 0 {
+		t.Errorf("%d entries and %d in the trashbin are left", home, trash)
+	}
+	if asked := b.nextcloud.Stats().Requests["DELETE"]; asked != files+1 {
+		t.Errorf("%d deletions for %d files and the trashbin", asked, files)
+	}
+	if status, body := b.post(t, b.instance, b.order()); status != http.StatusCreated {
+		t.Errorf("a migration afterwards: status %d: %s", status, body)
+	}
+}
+
 func TestDeleteSourceOfAFolderLeavesItsNeighbours(t *testing.T) {
 	t.Parallel()
 	b, id := begun(t, "/Photos/2024 été")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"example.org/ncm/pkg/contract"
@@ -17,6 +18,7 @@ type document struct {
 	contract.Tracking
 	CreatedAt   *time.Time `json:"created_at,omitempty"`
 	RequestedAt *time.Time `json:"requested_at,omitempty"`
+	DeletingAt  *time.Time `json:"source_deleting_at,omitempty"`
 	SourceURL   string     `json:"source_url,omitempty"`
 	SourceUser  string     `json:"source_user_id,omitempty"`
 }
@@ -28,13 +30,14 @@ func (d document) domain(ref cozy.Ref) request.Document {
 		Tracking:    d.Tracking,
 		CreatedAt:   d.CreatedAt,
 		RequestedAt: d.RequestedAt,
+		DeletingAt:  d.DeletingAt,
 		Source:      request.Source{URL: d.SourceURL, UserID: d.SourceUser},
 	}
 }
 
 func stored(d request.Document) document {
 	return document{
-		Tracking: d.Tracking, CreatedAt: d.CreatedAt, RequestedAt: d.RequestedAt,
+		Tracking: d.Tracking, CreatedAt: d.CreatedAt, RequestedAt: d.RequestedAt, DeletingAt: d.DeletingAt,
 		SourceURL: d.Source.URL, SourceUser: d.Source.UserID,
 	}
 }
@@ -44,14 +47,18 @@ func brief() []string {
 	return []string{
 		"_id", "_rev", "status", "source_path", "target_dir", "progress",
 		"created_at", "requested_at", "started_at", "finished_at", "last_heartbeat_at",
-		"cancel_requested", "canceled_at", "source_deleted_at",
+		"cancel_requested", "canceled_at", "source_deleted_at", "source_deleting_at",
 		"schema_version", "errors_truncated_count", "skipped_truncated_count", "failure_reason", "pause_reason",
 	}
 }
 
-// Active implements request.Documents.
+// Active implements request.Documents. One look has to show both kinds, so the
+// completed ones, of which an instance has few, are read too.
 func (s *Store) Active(ctx context.Context, instance string) ([]request.Document, error) {
-	return s.withStatus(ctx, instance, contract.StatusPending, contract.StatusRunning)
+	found, err := s.withStatus(ctx, instance, contract.StatusPending, contract.StatusRunning, contract.StatusCompleted)
+	return slices.DeleteFunc(found, func(d request.Document) bool {
+		return d.Status.Final() && d.DeletingAt == nil
+	}), err
 }
 
 // List implements request.Documents.
@@ -164,5 +171,10 @@ func mergeDocument(raw json.RawMessage, before, after document) (fields, error) 
 		return nil, err
 	}
 	merged.lay(now.changedFrom(old))
+	for name := range old {
+		if _, still := now[name]; !still {
+			delete(merged, name)
+		}
+	}
 	return merged, nil
 }

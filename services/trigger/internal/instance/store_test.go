@@ -223,6 +223,10 @@ func TestDocumentsAreFoundWhileTheyAreActive(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	deleting := map[string]any{"status": "completed", "source_deleting_at": now, "source_path": "/"}
+	if _, _, err := inst.PutDoc(contract.DoctypeMigrations, "deleting", deleting); err != nil {
+		t.Fatal(err)
+	}
 	active, err := store.Active(t.Context(), alice)
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +235,9 @@ func TestDocumentsAreFoundWhileTheyAreActive(t *testing.T) {
 	for _, d := range active {
 		got[d.ID] = d.Status
 	}
-	want := map[string]contract.Status{created.ID: contract.StatusPending, "running": contract.StatusRunning}
+	want := map[string]contract.Status{
+		created.ID: contract.StatusPending, "running": contract.StatusRunning, "deleting": contract.StatusCompleted,
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("active documents (-want +got):\n%s", diff)
 	}
@@ -273,6 +279,29 @@ func TestChangeKeepsWhatItDoesNotKnow(t *testing.T) {
 	before["errors"] = []any{map[string]any{"path": "", "message": "no", "at": text}}
 	if diff := cmp.Diff(before, got); diff != "" {
 		t.Errorf("document (-want +got):\n%s", diff)
+	}
+}
+
+func TestChangeTakesAwayWhatIsEmptied(t *testing.T) {
+	t.Parallel()
+	store, _, inst := setup(t)
+	doc := map[string]any{"status": "completed", "source_deleting_at": "2026-11-23T11:00:00Z", "of_others": 1}
+	if _, _, err := inst.PutDoc(contract.DoctypeMigrations, "m", doc); err != nil {
+		t.Fatal(err)
+	}
+	_, err := store.Change(t.Context(), alice, "m", func(d *request.Document) error {
+		if d.DeletingAt == nil {
+			t.Error("the field is not read")
+		}
+		d.DeletingAt = nil
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := read(t, inst, contract.DoctypeMigrations, "m")
+	if _, still := got["source_deleting_at"]; still || got["of_others"] == nil || got["status"] != "completed" {
+		t.Errorf("document %v", got)
 	}
 }
 

@@ -3,6 +3,7 @@
 package nextcloud
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,7 +58,7 @@ func (l *Logins) Check(ctx context.Context, account contract.AccountAuth) (userI
 	case http.StatusOK:
 		return readUser(res.Body)
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return "", badCredentials()
+		return "", badCredentials(res.Body)
 	case http.StatusTooManyRequests:
 		return "", throttled()
 	default:
@@ -117,7 +118,7 @@ func readUser(body io.Reader) (string, error) {
 		return "", unreachable("the address is not the one of a Nextcloud", nil)
 	}
 	if answer.OCS.Meta.StatusCode == statusUnauthorized {
-		return "", badCredentials()
+		return "", badCredentials(bytes.NewReader(content))
 	}
 	var user struct {
 		ID string `json:"id"`
@@ -126,8 +127,23 @@ func readUser(body io.Reader) (string, error) {
 	return user.ID, nil
 }
 
-func badCredentials() error {
-	return &request.Error{Code: request.CodeBadCredentials, Message: "nextcloud credentials are invalid"}
+// How a Nextcloud refuses a right login password where it wants a second factor
+// or app passwords only: in OCS, and in WebDAV.
+const (
+	saidByOCS = "Current user is not logged in"
+	saidByDAV = "PasswordLoginForbidden"
+)
+
+// badCredentials reads the refusal, of which only two sayings have a meaning. Its
+// first words are the stack's in any case, clients know them.
+func badCredentials(refusal io.Reader) error {
+	const message = "nextcloud credentials are invalid"
+	said, err := io.ReadAll(io.LimitReader(refusal, egress.MaxErrorBody))
+	refused := &request.Error{Code: request.CodeBadCredentials, Message: message}
+	if err == nil && (bytes.Contains(said, []byte(saidByOCS)) || bytes.Contains(said, []byte(saidByDAV))) {
+		refused.Message += ": this nextcloud does not accept login passwords here, please create an app password in its security settings"
+	}
+	return refused
 }
 
 // throttled is about every login from our address, also right ones: it says

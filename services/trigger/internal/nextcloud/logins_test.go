@@ -25,6 +25,8 @@ const (
 	noAnswer  = prefix + "the server does not answer"
 	noNextc   = prefix + "the address is not the one of a Nextcloud"
 	elsewhere = prefix + "the server redirects elsewhere"
+
+	appPasswordAdvice = ": this nextcloud does not accept login passwords here, please create an app password in its security settings"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -108,6 +110,8 @@ func TestCheckReadsTheAnswer(t *testing.T) {
 		"no data":            {200, `{"ocs":{"meta":{"statuscode":200},"data":[]}}`, "", ""},
 		"401":                {401, `{"ocs":{"meta":{"statuscode":997},"data":[]}}`, request.CodeBadCredentials, credentials},
 		"403":                {403, ``, request.CodeBadCredentials, credentials},
+		"second factor":      {401, `{"ocs":{"meta":{"status":"failure","statuscode":997,"message":"Current user is not logged in"},"data":[]}}`, request.CodeBadCredentials, credentials + appPasswordAdvice},
+		"of an old version":  {401, `<?xml version="1.0"?><ocs><meta><statuscode>997</statuscode><message>Current user is not logged in</message></meta></ocs>`, request.CodeBadCredentials, credentials + appPasswordAdvice},
 		"997 in a 200":       {200, `{"ocs":{"meta":{"statuscode":997},"data":[]}}`, request.CodeBadCredentials, credentials},
 		"throttled":          {429, `{"ocs":{"meta":{"statuscode":429},"data":[]}}`, request.CodeUnreachable, prefix + "it refuses logins for now because of too many attempts, please retry in half an hour"},
 		"server error":       {500, ``, request.CodeUnreachable, prefix + "unexpected status 500 from nextcloud cloud/user probe"},

@@ -99,9 +99,9 @@ func (s *Sources) remove(ctx context.Context, login contract.AccountAuth, target
 		return nil
 	case http.StatusForbidden, http.StatusPreconditionFailed, http.StatusLocked, http.StatusFailedDependency,
 		http.StatusInternalServerError, http.StatusServiceUnavailable, http.StatusMultiStatus:
-		return fmt.Errorf("%w: %w", request.ErrEntry, statusError(res.StatusCode))
+		return fmt.Errorf("%w: %w", request.ErrEntry, statusError(res))
 	default:
-		return statusError(res.StatusCode)
+		return statusError(res)
 	}
 }
 
@@ -132,7 +132,7 @@ func (s *Sources) list(
 	case http.StatusNotFound:
 		return properties{}, request.ErrNotFound
 	default:
-		return properties{}, statusError(res.StatusCode)
+		return properties{}, statusError(res)
 	}
 	l := listing{folder: folder, seen: map[string]struct{}{}, visit: visit}
 	if err := readMultistatus(res.Body, s.maxListing, l.take); err != nil {
@@ -206,13 +206,13 @@ func withoutURL(err error) error {
 }
 
 // statusError is what a status means for the login or for the server as a whole.
-func statusError(status int) error {
-	switch status {
+func statusError(res *http.Response) error {
+	switch res.StatusCode {
 	case http.StatusUnauthorized:
-		return badCredentials()
+		return badCredentials(res.Body)
 	case http.StatusTooManyRequests:
 		return throttled()
 	default:
-		return unreachable(fmt.Sprintf("unexpected status %d from nextcloud files", status), nil)
+		return unreachable(fmt.Sprintf("unexpected status %d from nextcloud files", res.StatusCode), nil)
 	}
 }

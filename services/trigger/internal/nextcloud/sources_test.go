@@ -326,3 +326,23 @@ func TestCountingFilesIsGivenUpSooner(t *testing.T) {
 		t.Errorf("%d requests", asked)
 	}
 }
+
+func TestARightPasswordThatIsNotAcceptedIsToldFromAWrongOne(t *testing.T) {
+	t.Parallel()
+	const credentials = "nextcloud credentials are invalid"
+	c := newCloud(t)
+	if err := c.SetTwoFactor("bob", true); err != nil {
+		t.Fatal(err)
+	}
+	account := c.account
+	account.WebDAVUserID, account.Auth.Login = "bob", "bob"
+	logins := newLogins(t, false)
+	for given, want := range map[string]string{"x": credentials + appPasswordAdvice, "wrong": credentials} {
+		account.Auth.Password = given
+		_, err := logins.Check(t.Context(), account.Auth)
+		wantRefusal(t, err, request.CodeBadCredentials, want)
+		_, err = c.sources.Children(t.Context(), account)
+		wantRefusal(t, err, request.CodeBadCredentials, want)
+		wantRefusal(t, c.sources.Delete(t.Context(), account, "a"), request.CodeBadCredentials, want)
+	}
+}

@@ -36,7 +36,12 @@
 // # Deleting a source
 //
 // Entries go first, then the trashbin, then the document gets its
-// source_deleted_at. Nothing of it is remembered elsewhere, so whenever it stops
-// half-way the same request finishes it: what is gone counts as deleted, and the
-// document tells the end. See [Desk.DeleteSource].
+// source_deleted_at. What is gone counts as deleted, so whenever it stops
+// half-way the same request finishes it. See [Desk.DeleteSource].
+//
+// While it runs, the document has a source_deleting_at that is renewed: a lease,
+// by the clocks of the triggers. It is written before the look for active
+// migrations, and a new migration looks for it after its own document is there,
+// so that they cannot miss one another. A process that is paused for longer than
+// its hold may still have one deletion of an entry on its way when it wakes up.
 package request

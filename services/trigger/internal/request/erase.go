@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.org/ncm/pkg/contract"
+	"example.org/ncm/pkg/failpoint"
 )
 
 const (
@@ -22,20 +23,17 @@ const (
 )
 
 // EraseTimeout is the longest that DeleteSource takes.
-const EraseTimeout = eraseTimeout + writeTimeout
+const EraseTimeout = eraseTimeout + holdRenew + 2*writeTimeout
 
 // DeleteSource deletes at the source what a completed migration copied, empties
 // the trashbin there and notes it in the document. Without force it refuses
 // where files were not imported and would be lost.
 //
 // It goes on when the caller goes away, since proxies give up long before a
-// large home is empty; a stop of the service ends it, see StopErasing.
+// large home is empty; a stop of the service ends it, see StopErasing. Meanwhile
+// it holds the document, so that of all processes one deletes, and none starts a
+// migration of files that are about to vanish.
 func (d *Desk) DeleteSource(ctx context.Context, instance, id string, force bool) error {
-	done, err := d.erasures.begin(instance + "/" + id)
-	if err != nil {
-		return err
-	}
-	defer done()
 	document, err := d.erasable(ctx, instance, id, force)
 	if err != nil {
 		return err
@@ -44,15 +42,28 @@ func (d *Desk) DeleteSource(ctx context.Context, instance, id string, force bool
 	if err != nil {
 		return err
 	}
-	erasing, cancel := d.erasures.outlive(ctx)
-	defer cancel()
-	d.Logger.InfoContext(ctx, "deleting a source", "migration", id, "instance", instance, "force", force)
-	if err := d.erase(erasing, account, document.SourcePath); err != nil {
-		return d.eraseError(erasing, err)
+	hold, err := d.takeHold(ctx, instance, id)
+	if err != nil {
+		return err
+	}
+	// If we stop here, nothing is deleted and the document is held by nobody for
+	// a minute.
+	failpoint.Here(failpoint.TriggerHold)
+	err = hold.during(ctx, func(ctx context.Context) error {
+		if err := d.refuseActive(ctx, instance); err != nil {
+			return err
+		}
+		d.Logger.InfoContext(ctx, "deleting a source", "migration", id, "instance", instance, "force", force)
+		return d.erase(ctx, account, document.SourcePath)
+	})
+	if err != nil {
+		hold.giveBack(ctx)
+		return err
 	}
 	// If we stop here, everything is deleted and the document does not say so:
 	// the next request finds nothing left to delete and comes here again.
-	return d.stamp(ctx, instance, id)
+	failpoint.Here(failpoint.TriggerTrash)
+	return d.stamp(ctx, hold)
 }
 
 // erasable returns the document if its source may be deleted.
@@ -65,23 +76,32 @@ func (d *Desk) erasable(ctx context.Context, instance, id string, force bool) (D
 		return Document{}, refused("nextcloud migration source can only be deleted after a completed migration")
 	case document.SourceDeletedAt != nil:
 		return Document{}, alreadyDeleted()
-	case d.DeleteUnchecked:
-		return document, nil
 	}
-	if lost := losses(document.Tracking); lost > 0 && !force {
+	if lost := losses(document.Tracking); lost > 0 && !force && !d.DeleteUnchecked {
 		return Document{}, refused("%d files of the nextcloud migration were not imported and would be lost, "+
 			`send {"force":true} to delete them all the same`, lost)
 	}
-	// Another migration would lose what it has not copied yet; nobody can want
-	// that, so force does not help.
-	active, err := d.Documents.Active(ctx, instance)
-	switch {
-	case err != nil:
-		return Document{}, fmt.Errorf("list active documents: %w", err)
-	case len(active) > 0:
-		return Document{}, conflict()
-	}
 	return document, nil
+}
+
+// refuseActive returns the conflict where another migration would lose what it
+// has not copied yet; nobody can want that, so force does not help. It is looked
+// for while the document is held, as a migration looks for deletions after its
+// document is there: of two at once one sees the other, or both do and give way.
+func (d *Desk) refuseActive(ctx context.Context, instance string) error {
+	if d.DeleteUnchecked {
+		return nil
+	}
+	active, err := d.Documents.Active(ctx, instance)
+	if err != nil {
+		return fmt.Errorf("list active documents: %w", err)
+	}
+	for _, other := range active {
+		if !other.Status.Final() {
+			return conflict()
+		}
+	}
+	return nil
 }
 
 // sourceAccount returns the login of the instance, of which there is only one:
@@ -125,6 +145,7 @@ func (d *Desk) erase(ctx context.Context, account contract.Account, sourcePath s
 		return err
 	}
 	// If we stop here, everything can still be restored from the trashbin.
+	failpoint.Here(failpoint.TriggerEntries)
 	if err := d.Sources.EmptyTrash(ctx, account); err != nil {
 		return fmt.Errorf("empty the trashbin: %w", err)
 	}
@@ -171,42 +192,24 @@ func (d *Desk) eraseEntries(ctx context.Context, account contract.Account, entri
 	return nil
 }
 
-// eraseError tells the end of our patience or of the service from a fault of the
-// source.
-func (d *Desk) eraseError(ctx context.Context, err error) error {
-	if ctx.Err() == nil {
-		return err
-	}
-	return &Error{
-		Code:    CodeUnavailable,
-		Message: "the nextcloud migration source is not deleted completely yet, please retry",
-		Cause:   errors.Join(context.Cause(ctx), err),
-	}
-}
-
-// stamp ends a deletion. The document may have been written meanwhile, also by
-// another pod that deleted the same source.
-func (d *Desk) stamp(ctx context.Context, instance, id string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
-	defer cancel()
-	_, err := d.Documents.Change(ctx, instance, id, func(document *Document) error {
-		if document.SourceDeletedAt != nil {
-			return errSpared
-		}
+// stamp ends a deletion.
+func (d *Desk) stamp(ctx context.Context, hold *hold) error {
+	err := hold.end(ctx, func(document *Document) {
 		now := time.Now().UTC()
 		document.SourceDeletedAt = &now
-		return nil
 	})
 	switch {
-	case errors.Is(err, errSpared):
-		return nil
 	case errors.Is(err, ErrNotFound):
 		return notFound(err)
+	case errors.Is(err, errHoldLost):
+		return beingDeleted()
 	case err != nil:
 		return fmt.Errorf("note the deletion: %w", err)
 	}
-	d.Logger.InfoContext(ctx, "source deleted", "migration", id, "instance", instance)
+	d.Logger.InfoContext(ctx, "source deleted", "migration", hold.id, "instance", hold.instance)
 	return nil
 }
 
 func alreadyDeleted() error { return refused("nextcloud migration source already deleted") }
+
+func beingDeleted() error { return refused("nextcloud migration source is being deleted") }

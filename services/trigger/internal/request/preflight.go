@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -74,7 +75,7 @@ func (d *Desk) lookAtTarget(ctx context.Context, instance string, p *Preflight) 
 	if err != nil {
 		return fmt.Errorf("list active documents: %w", err)
 	}
-	if len(active) > 0 {
+	if slices.ContainsFunc(active, func(d Document) bool { return d.inTheWay(time.Now()) != nil }) {
 		p.Obstacles = append(p.Obstacles, ObstacleActive)
 	}
 	if p.Space, err = d.Targets.Space(ctx, instance); err != nil {

@@ -31,11 +31,15 @@ type Deps struct {
 // matters to them, and it is safe for concurrent use.
 type Desk struct {
 	Deps
-	erasures *erasures
+	erasing     context.Context // the life of all deletions
+	stopErasing context.CancelFunc
 }
 
 // New returns a desk.
-func New(deps Deps) *Desk { return &Desk{Deps: deps, erasures: newErasures()} }
+func New(deps Deps) *Desk {
+	erasing, stop := context.WithCancel(context.Background())
+	return &Desk{Deps: deps, erasing: erasing, stopErasing: stop}
+}
 
 // Ceilings of what Start does, so that the whole is bounded by their sum and no
 // living request has an undecided document that looks abandoned.

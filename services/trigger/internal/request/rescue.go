@@ -1,6 +1,7 @@
 package request
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,8 @@ var errInterrupted = &Error{
 	Message: "the migration was interrupted before it started, please retry",
 }
 
-// refuseSecond returns the conflict when the instance has an active document.
+// refuseSecond returns the conflict when the instance has an active document, or
+// one whose source is being deleted.
 // On the way it repairs what died: an abandoned document is marked failed and
 // no longer in the way, the message of a stuck one is published again.
 func (d *Desk) refuseSecond(ctx context.Context, instance string) error {
@@ -22,7 +24,7 @@ func (d *Desk) refuseSecond(ctx context.Context, instance string) error {
 	if err != nil {
 		return fmt.Errorf("list active documents: %w", err)
 	}
-	refused := false
+	var refusal error
 	for _, document := range active {
 		if document.abandoned(time.Now()) {
 			err := d.overrule(ctx, instance, document.ID, errInterrupted)
@@ -33,20 +35,17 @@ func (d *Desk) refuseSecond(ctx context.Context, instance string) error {
 				return err
 			}
 		}
-		refused = true
+		refusal = cmp.Or(refusal, document.inTheWay(time.Now()))
 		d.revive(ctx, instance, document)
 	}
-	if refused {
-		return conflict()
-	}
-	return nil
+	return refusal
 }
 
 // revive publishes the message of a stuck document again. The caller is refused
 // whether that works or not, so a failure is only logged: the next request
 // after a minute tries again.
 func (d *Desk) revive(ctx context.Context, instance string, document Document) {
-	if !document.stuck(time.Now()) && !document.unmet() {
+	if document.Status.Final() || !document.stuck(time.Now()) && !document.unmet() {
 		return
 	}
 	if err := d.republish(ctx, instance, document.ID); err != nil {

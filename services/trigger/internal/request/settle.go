@@ -19,10 +19,10 @@ func (d *Desk) settle(ctx context.Context, instance string, own *Document) error
 	}
 	var rivals []Document
 	for _, other := range active {
-		switch {
-		case other.ID == own.ID:
+		switch obstacle := other.inTheWay(time.Now()); {
+		case other.ID == own.ID || obstacle == nil:
 		case other.decided() || other.before(own):
-			return conflict()
+			return obstacle
 		default:
 			rivals = append(rivals, other)
 		}
