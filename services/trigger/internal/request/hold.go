@@ -27,6 +27,13 @@ var errHoldLost = errors.New("the hold on the document is lost")
 // each has in hand is cut. Their callers are told to ask again.
 func (d *Desk) StopErasing() { d.stopErasing() }
 
+// outlive gives a context that ends with the service and not with the caller.
+func (d *Desk) outlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), eraseTimeout)
+	release := context.AfterFunc(d.erasing, cancel)
+	return ctx, func() { release(); cancel() }
+}
+
 // hold is the right to delete one source. One goroutine renews it.
 type hold struct {
 	desk         *Desk
@@ -85,11 +92,10 @@ func (h *hold) own(document *Document) error {
 // during calls erase with a context that does not end with the caller, but with
 // the hold, the service and the patience for one deletion.
 func (h *hold) during(ctx context.Context, erase func(context.Context) error) error {
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(nil)
-	ctx, release := context.WithTimeout(ctx, eraseTimeout)
+	ctx, release := h.desk.outlive(ctx)
 	defer release()
-	defer context.AfterFunc(h.desk.erasing, func() { cancel(context.Canceled) })()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 
 	var renewing sync.WaitGroup
 	renewing.Go(func() { h.renew(ctx, cancel) })
