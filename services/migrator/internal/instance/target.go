@@ -123,6 +123,7 @@ func (t *Target) Create(ctx context.Context, f transfer.NewFile) (transfer.Store
 		Times: times(f.CreatedAt, f.ModTime),
 		MIME:  saneMIME(f.MIME),
 		Tags:  tags,
+		MD5:   f.MD5,
 		Body:  f.Body,
 	})
 	switch {

@@ -35,7 +35,15 @@ type cloud struct {
 
 func newCloud(t *testing.T, files ...string) *cloud {
 	t.Helper()
-	sim := nextcloudtest.New(nextcloudtest.Config{Dir: t.TempDir(), SubPath: "/next cloud"})
+	c := serve(t, nextcloudtest.New(nextcloudtest.Config{Dir: t.TempDir(), SubPath: "/next cloud"}), "next%20cloud/")
+	for _, name := range files {
+		c.write(t, name, "content of "+filepath.Base(name))
+	}
+	return c
+}
+
+func serve(t *testing.T, sim *nextcloudtest.Server, subPath string) *cloud {
+	t.Helper()
 	user := nextcloudtest.User{
 		ID: userID, Logins: []string{"alice"},
 		AppPasswords: []nextcloudtest.AppPassword{{Token: password}, {Token: "no-files", NoFiles: true}},
@@ -45,11 +53,7 @@ func newCloud(t *testing.T, files ...string) *cloud {
 	}
 	srv := httptest.NewServer(sim)
 	t.Cleanup(srv.Close)
-	c := &cloud{Server: sim, url: srv.URL + "/next%20cloud/", http: srv}
-	for _, name := range files {
-		c.write(t, name, "content of "+filepath.Base(name))
-	}
-	return c
+	return &cloud{Server: sim, url: srv.URL + "/" + subPath, http: srv}
 }
 
 func (c *cloud) write(t *testing.T, name, content string) {

@@ -110,7 +110,7 @@ func (s *Slice) SetTarget(ctx context.Context, f transfer.Folder) error {
 // Files implements transfer.Ledger.
 func (s *Slice) Files(ctx context.Context, after int64, limit int) ([]transfer.File, error) {
 	return scan(ctx, s.ledger, `
-		SELECT f.id, f.name, f.folder_id, d.path, d.target_id, f.size, f.mod_time, f.created_at,
+		SELECT f.id, f.name, f.folder_id, d.path, d.target_id, d.etag, f.size, f.mod_time, f.created_at,
 			f.etag, f.mime, f.checksums, f.favorite, f.tags, f.attempts
 		FROM file f
 		JOIN folder d ON d.migration_id = f.migration_id AND d.id = f.folder_id
@@ -121,7 +121,7 @@ func (s *Slice) Files(ctx context.Context, after int64, limit int) ([]transfer.F
 		func(row pgx.CollectableRow) (f transfer.File, err error) {
 			var mod, created *time.Time
 			var tags string
-			err = row.Scan(&f.ID, &f.Name, &f.FolderID, &f.FolderPath, &f.FolderTarget, &f.Size, &mod, &created,
+			err = row.Scan(&f.ID, &f.Name, &f.FolderID, &f.FolderPath, &f.FolderTarget, &f.FolderETag, &f.Size, &mod, &created,
 				&f.ETag, &f.MIME, &f.Checksums, &f.Favorite, &tags, &f.Attempts)
 			f.ModTime, f.CreatedAt, f.Tags = orZero(mod), orZero(created), split(tags)
 			return f, err
@@ -196,7 +196,7 @@ func (s *Slice) AddPage(ctx context.Context, p transfer.Page) error {
 		prefix += "/"
 	}
 	return s.write(ctx, addPage, pgx.NamedArgs{
-		"folder": p.Folder.ID, "prefix": prefix, "complete": p.Complete,
+		"folder": p.Folder.ID, "prefix": prefix, "complete": p.Complete, "etag": p.Self.ETag,
 		"target_id": p.Folder.TargetID, "target_name": p.Folder.TargetName,
 		"d_name": folders.name, "d_mod": folders.mod, "d_source": folders.sourceID, "d_skip": folders.skip, "d_size": folders.size,
 		"d_created": folders.created, "d_favorite": folders.favorite, "d_tags": folders.tags,
@@ -243,6 +243,7 @@ const addPage = `
 		UPDATE folder SET
 			target_id = @target_id,
 			target_name = nullif(@target_name, ''),
+			etag = @etag,
 			state = CASE WHEN @complete THEN 'listed' ELSE state END,
 			reason = CASE WHEN @complete THEN NULL ELSE reason END
 		FROM fence

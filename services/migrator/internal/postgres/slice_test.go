@@ -63,7 +63,7 @@ func TestAddPageTwiceAddsOnce(t *testing.T) {
 	t.Parallel()
 	l, slice, root := begun(t)
 	marks := transfer.Marks{Favorite: true, Tags: []string{"holiday", "to print"}}
-	page := transfer.Page{Folder: root, Complete: true, Entries: []transfer.Entry{
+	page := transfer.Page{Folder: root, Complete: true, Self: transfer.Entry{ETag: "whole"}, Entries: []transfer.Entry{
 		{Name: "sub", Folder: true, Size: 600, ModTime: when, CreatedAt: when, SourceID: "7", Marks: marks},
 		{Name: "a.txt", Size: 400, ModTime: when, ETag: `"e"`, SourceID: "8", MIME: "text/plain", Checksums: "MD5:x", Marks: marks},
 		{Name: "vault", Folder: true, Size: 77, SkipReason: "end-to-end encrypted"},
@@ -85,7 +85,7 @@ func TestAddPageTwiceAddsOnce(t *testing.T) {
 	}
 	got := files(t, slice, 0)
 	wantFiles := []transfer.File{{
-		ID: got[0].ID, Name: "a.txt", FolderID: root.ID, FolderTarget: "root-id", Size: 400, ModTime: when,
+		ID: got[0].ID, Name: "a.txt", FolderID: root.ID, FolderTarget: "root-id", FolderETag: "whole", Size: 400, ModTime: when,
 		ETag: `"e"`, MIME: "text/plain", Checksums: "MD5:x", Marks: marks,
 	}}
 	if diff := cmp.Diff(wantFiles, got, cmp.Transformer("utc", time.Time.UTC)); diff != "" {

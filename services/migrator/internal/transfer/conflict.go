@@ -15,16 +15,16 @@ const maxNumbered = 100
 // resolve answers a name that is taken: equal content is this very file (from an
 // earlier try, or the user's own copy) and counts as copied; different content
 // stays, and the file gets a number.
-func (r *run) resolve(ctx context.Context, f File, size int64, res *Result) error {
+func (r *run) resolve(ctx context.Context, j job, size int64, res *Result) error {
 	for n := 1; n <= maxNumbered; n++ {
-		name := numbered(f.Name, n, false)
+		name := numbered(j.Name, n, false)
 		if n > 1 { // the first name is known to be taken
 			var err error
-			if size, err = r.create(ctx, f, name, res); !errors.Is(err, ErrNameTaken) {
+			if size, err = r.create(ctx, j, name, res); !errors.Is(err, ErrNameTaken) {
 				return err
 			}
 		}
-		same, err := r.same(ctx, f, name, size, res)
+		same, err := r.same(ctx, j, name, size, res)
 		if err != nil {
 			return untaken(err)
 		}
@@ -37,8 +37,8 @@ func (r *run) resolve(ctx context.Context, f File, size int64, res *Result) erro
 
 // same says whether what the target has under a name is this very file, and
 // fills in the result if so. Only where the sizes are equal is the source read.
-func (r *run) same(ctx context.Context, f File, name string, size int64, res *Result) (bool, error) {
-	existing, err := r.cfg.Target.Find(ctx, f.FolderTarget, name)
+func (r *run) same(ctx context.Context, j job, name string, size int64, res *Result) (bool, error) {
+	existing, err := r.cfg.Target.Find(ctx, j.FolderTarget, name)
 	if err != nil {
 		return false, err
 	}
@@ -46,11 +46,11 @@ func (r *run) same(ctx context.Context, f File, name string, size int64, res *Re
 	if existing.Folder || existing.Size != size {
 		return false, nil
 	}
-	md5, err := r.read(ctx, f)
+	md5, err := r.sum(ctx, j)
 	if err != nil || !bytes.Equal(existing.MD5, md5) {
 		return false, err
 	}
-	res.fill(f, existing, md5)
+	res.fill(j.File, existing, md5)
 	return true, nil
 }
 

@@ -26,13 +26,14 @@ const (
 
 // transfer copies files until there are none left.
 func (r *run) transfer(ctx context.Context) error {
-	for f := range r.files {
+	for j := range r.jobs {
+		f := j.File
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		started := time.Now()
 		res := Result{File: f, Outcome: Done}
-		failure, err := r.retry(ctx, func() error { return r.copy(ctx, f, &res) })
+		failure, err := r.retry(ctx, func() error { return r.copy(ctx, j, &res) })
 		if failure == nil && err == nil {
 			failure, err = r.mark(ctx, f, &res)
 		}
@@ -51,21 +52,21 @@ func (r *run) transfer(ctx context.Context) error {
 }
 
 // copy streams one file into the target and fills in its result.
-func (r *run) copy(ctx context.Context, f File, res *Result) error {
-	size, err := r.create(ctx, f, f.Name, res)
+func (r *run) copy(ctx context.Context, j job, res *Result) error {
+	size, err := r.create(ctx, j, j.Name, res)
 	if reasonOf(err) == ReasonParentGone {
-		if f.FolderTarget, err = r.restore(ctx, f.FolderID, f.FolderTarget, err); err != nil {
+		if j.FolderTarget, err = r.restore(ctx, j.FolderID, j.FolderTarget, err); err != nil {
 			return err
 		}
-		size, err = r.create(ctx, f, f.Name, res)
+		size, err = r.create(ctx, j, j.Name, res)
 	}
 	switch {
 	case errors.Is(err, ErrNameTaken):
-		return r.resolve(ctx, f, size, res)
+		return r.resolve(ctx, j, size, res)
 	case reasonOf(err) == ReasonQuota:
 		// A full target says so before it looks at the name: this file may be
 		// what filled it, in a try whose result was lost.
-		if same, findErr := r.same(ctx, f, f.Name, size, res); findErr == nil && same {
+		if same, findErr := r.same(ctx, j, j.Name, size, res); findErr == nil && same {
 			return nil
 		}
 	}
@@ -82,22 +83,19 @@ func reasonOf(err error) Reason {
 
 // create streams one file into the target under a name. It gives the size that
 // the source has now, also with ErrNameTaken.
-func (r *run) create(ctx context.Context, f File, name string, res *Result) (int64, error) {
-	body, err := r.cfg.Source.Open(ctx, f.Path())
+func (r *run) create(ctx context.Context, j job, name string, res *Result) (int64, error) {
+	f := j.File
+	body, err := r.body(ctx, j)
 	if err != nil {
 		return 0, err
 	}
 	defer body.Close()
-	if err := wantListedSize(f, body); err != nil {
-		return 0, err
-	}
-	r.source.ok()
 	opened := time.Now()
 	size := body.Size
 	if size < 0 {
 		size = f.Size
 	}
-	sums := newDigest(cmp.Or(body.Checksums, f.Checksums))
+	sums := newDigest(cmp.Or(body.Checksums, f.Checksums), j.md5)
 	upload, done := cutting(ctx, sums, size)
 	defer done()
 	stored, err := r.cfg.Target.Create(upload, NewFile{
@@ -108,6 +106,7 @@ func (r *run) create(ctx context.Context, f File, name string, res *Result) (int
 		CreatedAt: f.CreatedAt,
 		MIME:      cmp.Or(body.MIME, f.MIME),
 		Marks:     f.Marks,
+		MD5:       j.md5,
 		Body:      tee{body, sums, size},
 	})
 	if err != nil && ctx.Err() != nil && sums.Count() == size {
@@ -121,7 +120,7 @@ func (r *run) create(ctx context.Context, f File, name string, res *Result) (int
 	// not in the ledger: see doc.go.
 	failpoint.Here(failpoint.FileCreated)
 	err = r.verify(ctx, f, size, sums, stored, res)
-	if err == nil && time.Since(opened) > slowTransfer {
+	if err == nil && j.content == nil && time.Since(opened) > slowTransfer {
 		err = r.unchanged(upload, f, body.ETag)
 	}
 	if err != nil {
@@ -133,6 +132,23 @@ func (r *run) create(ctx context.Context, f File, name string, res *Result) (int
 	}
 	res.fill(f, stored, sums.MD5())
 	return size, nil
+}
+
+// body opens a file, or gives what an archive brought of it.
+func (r *run) body(ctx context.Context, j job) (*Body, error) {
+	if j.content != nil {
+		return &Body{ReadCloser: io.NopCloser(bytes.NewReader(j.content)), Size: int64(len(j.content)), ETag: j.ETag}, nil
+	}
+	body, err := r.cfg.Source.Open(ctx, j.Path())
+	if err != nil {
+		return nil, err
+	}
+	if err := wantListedSize(j.File, body); err != nil {
+		_ = body.Close()
+		return nil, err
+	}
+	r.source.ok()
+	return body, nil
 }
 
 // arrived looks whether a body that was sent whole is in the target although its
@@ -245,6 +261,14 @@ func (r *run) doubt(ctx context.Context, f File, md5 []byte, res *Result) error 
 	return nil
 }
 
+// sum gives the MD5 of a file, from its content where it is at hand.
+func (r *run) sum(ctx context.Context, j job) ([]byte, error) {
+	if j.content != nil {
+		return j.md5, nil
+	}
+	return r.read(ctx, j.File)
+}
+
 // read gives the MD5 of a source file.
 func (r *run) read(ctx context.Context, f File) ([]byte, error) {
 	body, err := r.cfg.Source.Open(ctx, f.Path())
@@ -252,7 +276,7 @@ func (r *run) read(ctx context.Context, f File) ([]byte, error) {
 		return nil, err
 	}
 	defer body.Close()
-	sums := newDigest("")
+	sums := newDigest("", nil)
 	if _, err := io.Copy(sums, body); err != nil {
 		return nil, err
 	}

@@ -18,21 +18,25 @@ type digest struct {
 	mu      sync.Mutex
 	cut     bool // nothing more may pass
 	md5     hash.Hash
+	known   []byte // the MD5 where it is known before; md5 is nil then
 	count   int64
 	claimed string    // what the source claims, in hex; empty: nothing
 	other   hash.Hash // the sum of that kind; nil where it is MD5
 }
 
 // newDigest sums MD5, and the strongest kind that the source claims, given as
-// "SHA1:… MD5:…".
-func newDigest(checksums string) *digest {
+// "SHA1:… MD5:…". known is the MD5 where it need not be summed any more.
+func newDigest(checksums string, known []byte) *digest {
 	kinds := map[string]string{}
 	for field := range strings.FieldsSeq(checksums) {
 		if kind, sum, ok := strings.Cut(field, ":"); ok {
 			kinds[strings.ToUpper(kind)] = strings.ToLower(sum)
 		}
 	}
-	d := &digest{md5: md5.New()}
+	d := &digest{known: known}
+	if known == nil {
+		d.md5 = md5.New()
+	}
 	switch {
 	case kinds["SHA256"] != "":
 		d.claimed, d.other = kinds["SHA256"], sha256.New()
@@ -50,7 +54,9 @@ func (d *digest) Write(p []byte) (int, error) {
 	if d.cut {
 		return 0, errCut
 	}
-	d.md5.Write(p)
+	if d.known == nil {
+		d.md5.Write(p)
+	}
 	if d.other != nil {
 		d.other.Write(p)
 	}
@@ -93,10 +99,17 @@ func (d *digest) Cut(size int64) (whole bool) {
 	return !d.cut
 }
 
-// MD5 of what passed by so far.
+// MD5 of what passed by so far, or the known one.
 func (d *digest) MD5() []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.sum()
+}
+
+func (d *digest) sum() []byte {
+	if d.known != nil {
+		return d.known
+	}
 	return d.md5.Sum(nil)
 }
 
@@ -111,9 +124,12 @@ func (d *digest) Count() int64 {
 func (d *digest) Confirms() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	sum := d.md5
-	if d.other != nil {
-		sum = d.other
+	if d.claimed == "" {
+		return true
 	}
-	return d.claimed == "" || hex.EncodeToString(sum.Sum(nil)) == d.claimed
+	sum := d.sum()
+	if d.other != nil {
+		sum = d.other.Sum(nil)
+	}
+	return hex.EncodeToString(sum) == d.claimed
 }

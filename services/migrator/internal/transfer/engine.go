@@ -25,6 +25,9 @@ type Config struct {
 	Transfers int // files copied at once; 16 when zero
 	Attempts  int // passes an entry gets before it fails; 5 when zero
 
+	// Archives: small files come many at once where the Source is an Archiver.
+	Archives bool
+
 	Drain   <-chan struct{} // when closed, nothing new is begun; nil: never
 	Metrics Metrics         // nil: none
 	Logger  *slog.Logger    // nil: none
@@ -101,7 +104,7 @@ func Run(ctx context.Context, cfg Config) (End, error) {
 // run is the state of one slice.
 type run struct {
 	cfg     Config
-	files   chan File
+	jobs    chan job
 	results chan Result
 	source  *health
 	target  *health
@@ -130,7 +133,7 @@ func newRun(cfg Config) *run {
 	}
 	return &run{
 		cfg:         cfg,
-		files:       make(chan File, 2*cfg.Transfers),
+		jobs:        make(chan job, cfg.Transfers),
 		results:     make(chan Result, batchResults), // no transfer waits while a batch is written
 		source:      newHealth(func(ctx context.Context) error { _, err := cfg.Source.Check(ctx); return err }),
 		target:      newHealth(cfg.Target.Check),

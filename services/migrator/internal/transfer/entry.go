@@ -56,6 +56,7 @@ type NewFile struct {
 	CreatedAt time.Time // zero: ModTime
 	MIME      string    // empty: the target goes by the name
 	Marks               // as far as they can be given at once
+	MD5       []byte    // 16 bytes where it is known before: the target then refuses other bytes
 	Body      io.Reader // read once; Size bytes
 }
 

@@ -10,8 +10,10 @@ type feeder[T any] struct {
 	read func(ctx context.Context, after int64, limit int) ([]T, error)
 	id   func(T) int64
 	hand func(ctx context.Context, row T) error // errDrained ends the feeding
-	more bell                                   // rung when a read may find more
-	over func() bool                            // whether nothing more will be added
+	// flush is called when no more rows are to be had for the moment; may be nil.
+	flush func(ctx context.Context) error
+	more  bell        // rung when a read may find more
+	over  func() bool // whether nothing more will be added
 }
 
 // run returns nil when everything is handed out and nothing more will come.
@@ -30,6 +32,11 @@ func (f feeder[T]) run(ctx context.Context, drain <-chan struct{}) error {
 		}
 		if len(rows) > 0 {
 			continue
+		}
+		if f.flush != nil {
+			if err := f.flush(ctx); err != nil {
+				return err
+			}
 		}
 		if over {
 			return nil
@@ -59,18 +66,6 @@ func send[T any](ctx context.Context, drain <-chan struct{}, out chan<- T, row T
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-func (r *run) feedFiles(ctx context.Context) error {
-	defer close(r.files)
-	err := feeder[File]{
-		read: r.cfg.Ledger.Files,
-		id:   func(f File) int64 { return f.ID },
-		hand: func(ctx context.Context, f File) error { return send(ctx, r.cfg.Drain, r.files, f) },
-		more: r.moreFiles,
-		over: r.listed.Load,
-	}.run(ctx, r.cfg.Drain)
-	return r.noteDrained(err)
 }
 
 // noteDrained turns the signal to stop into a good end.

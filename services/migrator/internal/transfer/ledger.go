@@ -56,6 +56,7 @@ type File struct {
 	FolderID     int64
 	FolderPath   string
 	FolderTarget string // target id of the folder it goes to
+	FolderETag   string // of the folder's whole listing; empty while it is not known
 	Size         int64  // bytes, as listed
 	ModTime      time.Time
 	CreatedAt    time.Time

@@ -22,6 +22,7 @@ type Ledger struct {
 type folder struct {
 	transfer.Folder
 	parent int64
+	etag   string
 	state  string
 	reason transfer.Reason
 }
@@ -128,7 +129,7 @@ func (l *Ledger) Files(_ context.Context, after int64, limit int) ([]transfer.Fi
 	for _, f := range l.files {
 		if f.ID > after && pending(f.Result) && len(out) < limit {
 			row := f.File
-			row.FolderTarget = l.byID(f.folder).TargetID
+			row.FolderTarget, row.FolderETag = l.byID(f.folder).TargetID, l.byID(f.folder).etag
 			out = append(out, row)
 		}
 	}
@@ -147,7 +148,7 @@ func (l *Ledger) AddPage(_ context.Context, p transfer.Page) error {
 	parent := l.byID(p.Folder.ID)
 	parent.TargetID, parent.TargetName = p.Folder.TargetID, p.Folder.TargetName
 	if p.Complete {
-		parent.state = "listed"
+		parent.state, parent.etag = "listed", p.Self.ETag
 	}
 	for _, e := range p.Entries {
 		l.add(parent, e)

@@ -83,7 +83,11 @@ func (s *Source) List(_ context.Context, folder string, yield func(transfer.Entr
 			return transfer.Entry{}, err
 		}
 	}
-	return transfer.Entry{Name: path.Base(folder), Folder: true}, nil
+	self := transfer.Entry{Name: path.Base(folder), Folder: true}
+	if s.ETag != nil {
+		self.ETag = s.ETag(folder)
+	}
+	return self, nil
 }
 
 // Stat implements transfer.Source.
@@ -159,6 +163,40 @@ func (s *Source) Open(ctx context.Context, file string) (*transfer.Body, error) 
 		body.Checksums = s.Checksums(file)
 	}
 	return body, nil
+}
+
+// Archives is a Source that sends several files of a folder at once.
+type Archives struct {
+	*Source
+	// Spoil is asked for the content of each member; false leaves it out.
+	Spoil func(file, content string) (string, bool)
+	// After is the error at the end of each archive.
+	After func(folder string) error
+}
+
+var _ transfer.Archiver = (*Archives)(nil)
+
+// Archive implements transfer.Archiver.
+func (a *Archives) Archive(_ context.Context, folder string, files []transfer.File, yield func(int, []byte) error) error {
+	if err := a.called("archive", folder); err != nil {
+		return err
+	}
+	for i, f := range files {
+		content, there := a.Files[f.Path()]
+		if there && a.Spoil != nil {
+			content, there = a.Spoil(f.Path(), content)
+		}
+		if !there || int64(len(content)) != f.Size {
+			continue
+		}
+		if err := yield(i, []byte(content)); err != nil {
+			return err
+		}
+	}
+	if a.After != nil {
+		return a.After(folder)
+	}
+	return nil
 }
 
 // Again is an error that may pass.

@@ -1,0 +1,153 @@
+package transfer_test
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"example.org/ncm/services/migrator/internal/transfer"
+	"example.org/ncm/services/migrator/internal/transfertest"
+)
+
+// archives is a bench whose source sends archives and whose folders keep their
+// ETag.
+func archives(files map[string]string) (*bench, *transfertest.Archives) {
+	b := newBench(files)
+	b.source.ETag = func(string) string { return "as listed" }
+	a := &transfertest.Archives{Source: b.source}
+	b.archiver = a
+	return b, a
+}
+
+// small is a folder with n small files and one with a few large ones.
+func small(n int) map[string]string {
+	files := map[string]string{"large/1": strings.Repeat("x", 600<<10), "large/2": strings.Repeat("y", 700<<10)}
+	for i := range n {
+		files[fmt.Sprintf("small/%03d", i)] = fmt.Sprint("content ", i)
+	}
+	return files
+}
+
+func (b *bench) opens(files map[string]string) (n int) {
+	for p := range files {
+		n += b.source.Calls("open", p)
+	}
+	return n
+}
+
+func TestSmallFilesComeInArchives(t *testing.T) {
+	t.Parallel()
+	files := small(300)
+	b, _ := archives(files)
+	b.mustEnd(t, transfer.Complete)
+	b.mustHave(t, withFolders(files))
+	if n := b.opens(files); n != 2 {
+		t.Errorf("%d files were asked for alone, want the 2 large ones", n)
+	}
+	if n := b.source.Calls("archive", "small"); n < 5 || n > 10 {
+		t.Errorf("%d archives for 300 files", n)
+	}
+	if n := b.target.Creates(); n != len(files) {
+		t.Errorf("%d files created, want %d", n, len(files))
+	}
+}
+
+func TestWhatAnArchiveDoesNotBringComesAlone(t *testing.T) {
+	t.Parallel()
+	files := small(100)
+	b, a := archives(files)
+	a.Spoil = func(file, content string) (string, bool) { return content, !strings.HasSuffix(file, "7") }
+	a.After = func(string) error { return transfertest.Again(transfer.SideSource, transfer.ReasonIncomplete) }
+	b.mustEnd(t, transfer.Complete)
+	b.mustHave(t, withFolders(files))
+	if n := b.opens(files); n != 2+10 {
+		t.Errorf("%d files were asked for alone, want 12", n)
+	}
+}
+
+func TestAFolderThatChangesIsNotBelievedToBeOfOneMoment(t *testing.T) {
+	t.Parallel()
+	files := small(100)
+	b, _ := archives(files)
+	var asked atomic.Int64
+	b.source.ETag = func(p string) string {
+		if p == "small" {
+			return fmt.Sprint(asked.Add(1))
+		}
+		return "file"
+	}
+	b.mustEnd(t, transfer.Complete)
+	b.mustHave(t, withFolders(files))
+	if n := b.opens(files); n != len(files) {
+		t.Errorf("%d files were asked for alone, want all %d", n, len(files))
+	}
+}
+
+func TestAFolderThatChangedSinceItWasListedIsAskedForOnceMore(t *testing.T) {
+	t.Parallel()
+	files := small(60)
+	b, _ := archives(files)
+	var asked atomic.Int64
+	b.source.ETag = func(p string) string {
+		if p == "small" && asked.Add(1) == 1 {
+			return "before"
+		}
+		return "after"
+	}
+	b.mustEnd(t, transfer.Complete)
+	b.mustHave(t, withFolders(files))
+	if n := b.opens(files); n != 2 {
+		t.Errorf("%d files were asked for alone, want 2", n)
+	}
+}
+
+func TestASourceWithoutArchivesIsAskedFewTimes(t *testing.T) {
+	t.Parallel()
+	for name, cause := range map[string]error{
+		"it says so": transfer.ErrNoArchives,
+		"it fails":   transfertest.Again(transfer.SideSource, transfer.ReasonBusy),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := tree(900)
+			b, _ := archives(files)
+			var archives atomic.Int64
+			b.source.Fault = func(call, _ string) error {
+				if call == "archive" {
+					archives.Add(1)
+					return cause
+				}
+				return nil
+			}
+			b.mustEnd(t, transfer.Complete)
+			b.mustHave(t, withFolders(files))
+			if n := archives.Load(); n > 8 { // some were under way
+				t.Errorf("%d archives were asked for", n)
+			}
+		})
+	}
+}
+
+func TestFilesOfAnArchiveThatAreThereAlreadyCountOnce(t *testing.T) {
+	t.Parallel()
+	files := small(50)
+	b, _ := archives(files)
+	b.ledger.Fault = func(call string) error {
+		if call == "record" {
+			return transfer.ErrLeaseLost // as if the process had died here
+		}
+		return nil
+	}
+	if _, err := b.run(t.Context()); err == nil {
+		t.Fatal("the first slice did not end with its lease")
+	}
+	b.ledger.Fault = nil
+	b.mustEnd(t, transfer.Complete)
+	b.mustHave(t, withFolders(files))
+	for p, r := range b.ledger.Results() {
+		if r.Outcome != transfer.Done || r.TargetName != "" {
+			t.Errorf("%s has the result %+v", p, r)
+		}
+	}
+}
