@@ -20,7 +20,7 @@ func TestListedFoldersAreNotListedAgain(t *testing.T) {
 	m.fill(20, 10) // each with a folder in it
 	m.slow(20 * time.Millisecond)
 	m.SpoilNextcloud(rig.Fault{"method": "PROPFIND", "delay": "100ms", "times": -1})
-	settings := with(quick(), rig.Env{"LISTERS": fmt.Sprint(listers)})
+	settings := with(quick(), rig.Env{"LISTERS": fmt.Sprint(listers), "ARCHIVES": "false"})
 	first := m.StartMigrator(settings)
 	m.request()
 	rig.Await(t, 20*time.Second, "half listed", func() bool { return m.folders(t, "listed") >= 20 })
@@ -47,7 +47,8 @@ func TestFilesThatAreDoneAreNotSentAgain(t *testing.T) {
 	m := newMove(t, backends.New(t), "alice")
 	m.fill(4, 100)
 	m.slow(20 * time.Millisecond)
-	first := m.StartMigrator(quick())
+	settings := with(quick(), rig.Env{"ARCHIVES": "false"}) // each request is one file's
+	first := m.StartMigrator(settings)
 	m.request()
 	m.awaitMore(t, 0, 200, 30*time.Second)
 	rig.Await(t, 10*time.Second, "listed", func() bool { return m.folders(t, "listed") == 1+4+4 })
@@ -59,7 +60,7 @@ func TestFilesThatAreDoneAreNotSentAgain(t *testing.T) {
 	}
 	m.ForgetNextcloudAnswers()
 	m.ForgetCozyAnswers()
-	m.StartMigrator(quick())
+	m.StartMigrator(settings)
 	m.awaitCompleted(t, time.Minute)
 	source, stack := m.NextcloudAnswers().Requests, posted(m.Rig)
 	if source["PROPFIND"] != 1 {

@@ -24,11 +24,12 @@ type runConfig struct {
 	OpsAddr  string `envconfig:"OPS_ADDR" default:":8081" desc:"address of /healthz, /readyz and /metrics"`
 	LogLevel string `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error; debug names files"`
 
-	Slots     int `envconfig:"SLOTS" default:"4" desc:"migrations worked on at once"`
-	Transfers int `envconfig:"TRANSFERS" default:"16" desc:"files copied at once, per migration"`
-	Requests  int `envconfig:"SOURCE_REQUESTS" default:"16" desc:"requests that may wait for a Nextcloud's answer at once, per migration; at 8 a password that is revoked in the midst cannot lock this address out of that Nextcloud, which takes 11 refused logins"`
-	Listers   int `envconfig:"LISTERS" default:"4" desc:"folders listed at once, per migration"`
-	Attempts  int `envconfig:"ATTEMPTS" default:"5" desc:"passes an entry gets before it is reported as failed"`
+	Slots     int  `envconfig:"SLOTS" default:"4" desc:"migrations worked on at once"`
+	Transfers int  `envconfig:"TRANSFERS" default:"16" desc:"files copied at once, per migration"`
+	Requests  int  `envconfig:"SOURCE_REQUESTS" default:"16" desc:"requests that may wait for a Nextcloud's answer at once, per migration; at 8 a password that is revoked in the midst cannot lock this address out of that Nextcloud, which takes 11 refused logins"`
+	Listers   int  `envconfig:"LISTERS" default:"4" desc:"folders listed at once, per migration"`
+	Archives  bool `envconfig:"ARCHIVES" default:"true" desc:"fetch small files of a folder together, where the Nextcloud sends archives; costs it a fraction of a request for each"`
+	Attempts  int  `envconfig:"ATTEMPTS" default:"5" desc:"passes an entry gets before it is reported as failed"`
 
 	KindsConfig
 

@@ -70,7 +70,7 @@ func assemble(ctx context.Context, cfg *runConfig, ledger *postgres.Ledger, logg
 		Sides:   ends,
 		Logger:  logger,
 		Metrics: worker.NewMetrics(registry),
-		Slots:   cfg.Slots, Transfers: cfg.Transfers, Listers: cfg.Listers, Attempts: cfg.Attempts,
+		Slots:   cfg.Slots, Transfers: cfg.Transfers, Listers: cfg.Listers, Attempts: cfg.Attempts, Archives: cfg.Archives,
 		LeaseTTL: cfg.LeaseTTL, SliceTime: cfg.SliceTime, DrainGrace: cfg.DrainGrace,
 	})
 	consumer, err := newConsumer(cfg, ledger, ends.hosts, registry, logger)

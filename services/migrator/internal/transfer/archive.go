@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/md5"
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -61,6 +62,9 @@ type bundler struct {
 	open     []File // the bundle that is being filled
 	bytes    int64
 	failures atomic.Int64 // archives in a row that gave nothing
+
+	looking sync.Mutex
+	last    *look // the folder that was listed again last
 }
 
 // feedFiles reads files from the ledger for the transfers until there are no more.
@@ -175,37 +179,95 @@ func (b *bundler) fetch(ctx context.Context, files []File) error {
 }
 
 // read fills contents from one archive. Nothing is uploaded before the archive is
-// known to be of one moment: the folder's ETag changes with each file in it, so
-// while it stays, all members are the listed ones. An ETag that is older than the
-// folder's last change is asked for once more.
+// known to be of one moment: a folder's ETag changes with each file in it, so
+// while it stays, all members are what the listing with that ETag says.
 func (b *bundler) read(ctx context.Context, files []File, contents [][]byte) (got int, err error) {
-	etag := files[0].FolderETag
+	look, err := b.look(ctx, files[0])
 	for range 2 {
-		if etag == "" {
-			if etag, err = b.folderETag(ctx, files[0]); err != nil {
-				return 0, err
-			}
-		}
-		clear(contents)
-		archiveErr := b.archiver.Archive(ctx, files[0].FolderPath, files, func(i int, content []byte) error {
-			contents[i] = content
-			return nil
-		})
-		if errors.Is(archiveErr, ErrNoArchives) {
-			return 0, archiveErr
-		}
-		now, err := b.folderETag(ctx, files[0])
 		if err != nil {
-			clear(contents)
 			return 0, err
 		}
-		if now == etag {
-			return count(contents), archiveErr
+		clear(contents)
+		got, err = b.ask(ctx, files, look, contents)
+		if errors.Is(err, ErrNoArchives) {
+			return 0, err
 		}
-		etag = now
+		now, statErr := b.folderETag(ctx, files[0])
+		if statErr != nil {
+			clear(contents)
+			return 0, statErr
+		}
+		if now == look.etag {
+			return got, err
+		}
+		look, err = b.lookAgain(ctx, files[0])
 	}
 	clear(contents)
 	return 0, errors.New("the folder keeps changing")
+}
+
+// ask fills contents with what an archive brings of the files that are still as
+// they were listed at first.
+func (b *bundler) ask(ctx context.Context, files []File, look *look, contents [][]byte) (got int, err error) {
+	var same []File
+	var places []int
+	for i, f := range files {
+		if look.etags == nil || look.etags[f.Name] == f.ETag {
+			same, places = append(same, f), append(places, i)
+		}
+	}
+	err = b.archiver.Archive(ctx, files[0].FolderPath, same, func(i int, content []byte) error {
+		contents[places[i]] = content
+		got++
+		return nil
+	})
+	return got, err
+}
+
+// look is what a folder was like when it was listed: its own ETag and, where that
+// was not when its files came into the ledger, theirs by name.
+type look struct {
+	folderID int64
+	etag     string
+	etags    map[string]string
+}
+
+// mostLookedAt bounds the ETags that are kept of one folder. Where there are more,
+// its files come alone once it has changed.
+const mostLookedAt = 20_000
+
+// look gives the latest listing of a file's folder.
+func (b *bundler) look(ctx context.Context, f File) (*look, error) {
+	b.looking.Lock()
+	last := b.last
+	b.looking.Unlock()
+	if last != nil && last.folderID == f.FolderID {
+		return last, nil
+	}
+	if f.FolderETag != "" {
+		return &look{folderID: f.FolderID, etag: f.FolderETag}, nil
+	}
+	return b.lookAgain(ctx, f)
+}
+
+// lookAgain lists a folder that changed since, or whose listing is not over yet.
+func (b *bundler) lookAgain(ctx context.Context, f File) (*look, error) {
+	now := &look{folderID: f.FolderID, etags: map[string]string{}}
+	self, err := b.cfg.Source.List(ctx, f.FolderPath, func(e Entry) error {
+		if len(now.etags) == mostLookedAt {
+			return errors.New("the folder is too large to be looked at again")
+		}
+		now.etags[e.Name] = e.ETag
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	now.etag = self.ETag
+	b.looking.Lock()
+	defer b.looking.Unlock()
+	b.last = now
+	return now, nil
 }
 
 func (b *bundler) folderETag(ctx context.Context, f File) (string, error) {
@@ -214,13 +276,4 @@ func (b *bundler) folderETag(ctx context.Context, f File) (string, error) {
 		err = errors.New("the folder has no etag")
 	}
 	return e.ETag, err
-}
-
-func count(contents [][]byte) (n int) {
-	for _, c := range contents {
-		if c != nil {
-			n++
-		}
-	}
-	return n
 }

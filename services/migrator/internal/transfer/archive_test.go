@@ -102,6 +102,30 @@ func TestAFolderThatChangedSinceItWasListedIsAskedForOnceMore(t *testing.T) {
 	}
 }
 
+func TestAFileThatChangedSinceItWasListedComesAlone(t *testing.T) {
+	t.Parallel()
+	files := small(60)
+	b, _ := archives(files)
+	var changed atomic.Bool
+	b.source.ETag = func(p string) string {
+		if changed.Load() && (p == "small" || p == "small/007") {
+			return "changed"
+		}
+		return "as listed"
+	}
+	b.source.Fault = func(call, _ string) error {
+		if call == "archive" {
+			changed.Store(true)
+		}
+		return nil
+	}
+	b.mustEnd(t, transfer.Complete)
+	b.mustHave(t, withFolders(files))
+	if n := b.source.Calls("open", "small/007"); n != 1 || b.opens(files) != 3 {
+		t.Errorf("%d files were asked for alone, the changed one %d times", b.opens(files), n)
+	}
+}
+
 func TestASourceWithoutArchivesIsAskedFewTimes(t *testing.T) {
 	t.Parallel()
 	for name, cause := range map[string]error{

@@ -179,7 +179,7 @@ func (l *Ledger) add(parent *folder, e transfer.Entry) {
 		}
 	}
 	l.files = append(l.files, &file{
-		File:   transfer.File{ID: int64(len(l.files) + 1), Name: e.Name, FolderID: parent.ID, FolderPath: parent.Path, Size: e.Size, Marks: e.Marks},
+		File:   transfer.File{ID: int64(len(l.files) + 1), Name: e.Name, FolderID: parent.ID, FolderPath: parent.Path, Size: e.Size, ETag: e.ETag, Marks: e.Marks},
 		folder: parent.ID,
 	})
 }

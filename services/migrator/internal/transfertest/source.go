@@ -74,6 +74,9 @@ func (s *Source) List(_ context.Context, folder string, yield func(transfer.Entr
 		return transfer.Entry{}, err
 	}
 	for i, e := range s.children(folder) {
+		if s.ETag != nil {
+			e.ETag = s.ETag(path.Join(folder, e.Name))
+		}
 		if s.CutList != nil {
 			if after, cut := s.CutList(folder); cut && i == after {
 				return transfer.Entry{}, Again(transfer.SideSource, transfer.ReasonIncomplete)

@@ -23,10 +23,11 @@ type Config struct {
 	Logger  *slog.Logger
 	Metrics *Metrics
 
-	Slots     int // migrations worked on at once
-	Transfers int // files copied at once, per migration
-	Listers   int // folders listed at once, per migration
-	Attempts  int // passes an entry gets
+	Slots     int  // migrations worked on at once
+	Transfers int  // files copied at once, per migration
+	Listers   int  // folders listed at once, per migration
+	Attempts  int  // passes an entry gets
+	Archives  bool // small files come many at once where the source can
 
 	LeaseTTL   time.Duration // 15 s when zero
 	SliceTime  time.Duration // a slice ends after this when others wait; 1 min when zero
