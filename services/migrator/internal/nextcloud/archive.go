@@ -102,7 +102,7 @@ func (c *call) archive(resource, query string) (*body, error) {
 	if err := c.source.auth.Authorize(nil, req, ""); err != nil {
 		return nil, c.fail(err)
 	}
-	resp, err := c.RoundTrip(req)
+	resp, err := c.RoundTrip(req) //nolint:bodyclose // the body closes it
 	if err != nil {
 		return nil, err
 	}
