@@ -123,16 +123,17 @@ func (s *Server) simGenerated(r *http.Request) error {
 // simEntries sets what is known of an entry; fields left out stay as they are.
 func (s *Server) simEntries(r *http.Request) error {
 	var in struct {
-		User        string   `json:"user"`
-		Path        string   `json:"path"`
-		Checksum    *string  `json:"checksum"`
-		Favorite    *bool    `json:"favorite"`
-		Encrypted   *bool    `json:"encrypted"`
-		Gone        *bool    `json:"gone"`
-		Permissions *string  `json:"permissions"`
-		Tags        []string `json:"tags"`
-		Mount       *Mount   `json:"mount"`
-		Lock        *Lock    `json:"lock"`
+		User        string     `json:"user"`
+		Path        string     `json:"path"`
+		Checksum    *string    `json:"checksum"`
+		Favorite    *bool      `json:"favorite"`
+		Encrypted   *bool      `json:"encrypted"`
+		Gone        *bool      `json:"gone"`
+		Permissions *string    `json:"permissions"`
+		Tags        []string   `json:"tags"`
+		Created     *time.Time `json:"created"`
+		Mount       *Mount     `json:"mount"`
+		Lock        *Lock      `json:"lock"`
 	}
 	if err := decode(r, &in); err != nil {
 		return err
@@ -155,6 +156,9 @@ func (s *Server) simEntries(r *http.Request) error {
 	}
 	if in.Tags != nil {
 		errs = append(errs, s.SetTags(in.User, in.Path, in.Tags...))
+	}
+	if in.Created != nil {
+		errs = append(errs, s.SetCreated(in.User, in.Path, *in.Created))
 	}
 	if in.Mount != nil {
 		errs = append(errs, s.SetMount(in.User, in.Path, *in.Mount))

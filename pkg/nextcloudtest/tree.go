@@ -94,7 +94,7 @@ func (h *home) stat(p string) (entry, error) {
 	if e, ok := h.ruled(p); ok {
 		return e, nil
 	}
-	info, err := os.Lstat(h.disk(p))
+	info, err := deep(h, p, os.Lstat, (*os.Root).Lstat)
 	if errors.Is(err, syscall.ENOTDIR) {
 		err = fs.ErrNotExist
 	}
@@ -150,7 +150,7 @@ func (h *home) children(dir entry) iter.Seq2[entry, error] {
 // names of a folder on disk and of what is offered by rule in it. A name with a
 // backslash cannot be addressed and is left out, as the real server does.
 func (h *home) names(dir string) ([]string, error) {
-	f, err := os.Open(h.disk(dir))
+	f, err := deep(h, dir, os.Open, (*os.Root).Open)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +175,22 @@ func (h *home) open(e entry) (io.ReadSeekCloser, error) {
 	if e.rule != nil {
 		return e.rule.open(e), nil
 	}
-	return os.Open(h.disk(e.path))
+	return deep(h, e.path, os.Open, (*os.Root).Open)
+}
+
+// deep does something to an entry on disk, folder by folder where its path is
+// longer than the operating system takes.
+func deep[T any](h *home, p string, direct func(string) (T, error), stepwise func(*os.Root, string) (T, error)) (T, error) {
+	got, err := direct(h.disk(p))
+	if !errors.Is(err, syscall.ENAMETOOLONG) {
+		return got, err
+	}
+	root, err := os.OpenRoot(h.root)
+	if err != nil {
+		return got, err
+	}
+	defer func() { _ = root.Close() }()
+	return stepwise(root, filepath.FromSlash(p))
 }
 
 // fileID is the id of an entry, made when it is first asked for.

@@ -2,11 +2,15 @@ package rig
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"iter"
 	"net/http"
+	"strings"
 	"time"
 
 	"example.org/ncm/pkg/contract"
+	"example.org/ncm/pkg/cozytest"
 	"example.org/ncm/test/tree"
 )
 
@@ -104,6 +108,24 @@ func (i *Instance) Documents(doctype string) []json.RawMessage {
 // Files lists a folder of the instance.
 func (i *Instance) Files(folder string) iter.Seq2[tree.Entry, error] {
 	return tree.Cozy(i.sim.t.Context(), http.DefaultClient, i.sim.AdminURL, i.Host, folder)
+}
+
+// Entries are all that the instance holds, the trash too.
+func (i *Instance) Entries() []cozytest.Entry {
+	i.sim.t.Helper()
+	answer := mustAsk(i.sim.t, Request{Method: http.MethodGet, URL: i.sim.AdminURL + "/_sim/tree?host=" + i.Host})
+	var entries []cozytest.Entry
+	lines := json.NewDecoder(strings.NewReader(answer.Body))
+	for {
+		var e cozytest.Entry
+		switch err := lines.Decode(&e); {
+		case errors.Is(err, io.EOF):
+			return entries
+		case err != nil:
+			i.sim.t.Fatalf("read the tree of %s: %v", i.Host, err)
+		}
+		entries = append(entries, e)
+	}
 }
 
 // AwaitStatus waits until a tracking document has a status and gives the document.

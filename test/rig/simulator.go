@@ -91,6 +91,15 @@ func (s *Simulator) AddUser(id string) User {
 	return u
 }
 
+// Set changes what the Nextcloud knows of an entry besides its content, in the
+// words of its package: "favorite", "tags", "created", "permissions", "encrypted",
+// "mount", "lock", "gone", "checksum".
+func (s *Simulator) Set(u User, path string, properties map[string]any) {
+	s.t.Helper()
+	properties["user"], properties["path"] = u.ID, path
+	order(s.t, http.MethodPost, s.nextcloudHost+"/_sim/entries", properties)
+}
+
 // Generate offers a number of files of one size each in a folder of a user.
 func (s *Simulator) Generate(u User, folder string, files int, size int64) {
 	s.t.Helper()
