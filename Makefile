@@ -4,9 +4,9 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
-# The modules of go.work ship; test and tools stand outside of it and are built on their own.
+# The modules of go.work ship; the others stand outside of it and are built on their own.
 WORK_MODULES := migrations pkg services/migrator services/trigger
-OWN_MODULES  := test tools
+OWN_MODULES  := deploy test tools
 
 # Tools are compiled once per version, which tools/go.mod pins, and shared by all clones of a user.
 TOOLS_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ncm/tools/$(shell cat tools/go.mod tools/go.sum | sha256sum | cut -c1-12)
@@ -23,7 +23,7 @@ help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
 
 .PHONY: check
-check: build vet lint short ## what needs no containers: build, vet, lint with format, short tests
+check: build vet lint short ## what needs no containers: build, vet, lint with format, manifests, short tests
 
 .PHONY: build
 build: ## compile everything, each module on its own
@@ -45,10 +45,11 @@ fmt: $(LINT) ## format all Go files
 
 # Outside of CI a test that finds no backend is skipped with its reason; here they are missing on purpose.
 .PHONY: short
-short: $(TALLY) ## short unit tests with -race, without containers
+short: $(TALLY) ## short unit tests with -race, and the manifests' checks, without containers
 	@{ result=0; \
 	  env -u CI -u TEST_DATABASE_URL -u TEST_AMQP_URL go test -race -short -timeout 5m -json work || result=$$?; \
 	  ($(call OWN,tools) go test -race -json ./...) || result=$$?; \
+	  ($(call OWN,deploy) go test -short -json ./...) || result=$$?; \
 	  exit $$result; } | $(REPORT)
 
 .PHONY: test
