@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -88,8 +89,8 @@ func (s *Stack) Inject(f Fault) *Injected {
 	return injected
 }
 
-// ClearFaults removes all faults.
-func (s *Stack) ClearFaults() { s.faults.clear() }
+// ClearFaults removes all faults of a host, or all where it is empty.
+func (s *Stack) ClearFaults(host string) { s.faults.clear(host) }
 
 type faultList struct {
 	some atomic.Bool
@@ -105,23 +106,18 @@ func (l *faultList) add(i *Injected) {
 }
 
 func (l *faultList) remove(gone *Injected) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	kept := make([]*Injected, 0, len(l.list))
-	for _, i := range l.list {
-		if i != gone {
-			kept = append(kept, i)
-		}
-	}
-	l.list = kept
-	l.some.Store(len(kept) > 0)
+	l.drop(func(i *Injected) bool { return i == gone })
 }
 
-func (l *faultList) clear() {
+func (l *faultList) clear(host string) {
+	l.drop(func(i *Injected) bool { return host == "" || strings.EqualFold(i.fault.Host, host) })
+}
+
+func (l *faultList) drop(which func(*Injected) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.list = nil
-	l.some.Store(false)
+	l.list = slices.DeleteFunc(l.list, which)
+	l.some.Store(len(l.list) > 0)
 }
 
 // pick returns the fault for a request, or nil.

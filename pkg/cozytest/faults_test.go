@@ -152,6 +152,6 @@ func TestRemovedFaultsDisturbNothing(t *testing.T) {
 	one.Remove()
 	b.expect(http.StatusOK, http.MethodGet, inRoot, "")
 	b.stack.Inject(cozytest.Fault{Status: http.StatusTeapot})
-	b.stack.ClearFaults()
+	b.stack.ClearFaults("")
 	b.expect(http.StatusOK, http.MethodGet, inRoot, "")
 }

@@ -18,7 +18,7 @@ const simPrefix = "/_sim/"
 //	GET    /_sim/tree?host= the instance's entries as lines of JSON
 //	GET    /_sim/docs?host=&doctype= its documents as a JSON array
 //	GET    /_sim/stats      answers by route and status; DELETE starts anew
-//	POST   /_sim/faults     order a Fault; DELETE removes all
+//	POST   /_sim/faults     order a Fault; DELETE removes all, or those of ?host=
 //	PUT    /_sim/latency    {"ms":…} before each request
 func (s *Stack) SimHandler() http.Handler { return s.sim }
 
@@ -37,8 +37,8 @@ func (s *Stack) simRoutes() http.Handler {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("POST /_sim/faults", s.simFault)
-	mux.HandleFunc("DELETE /_sim/faults", func(w http.ResponseWriter, _ *http.Request) {
-		s.ClearFaults()
+	mux.HandleFunc("DELETE /_sim/faults", func(w http.ResponseWriter, r *http.Request) {
+		s.ClearFaults(r.URL.Query().Get("host"))
 		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("PUT /_sim/latency", s.simLatency)

@@ -3,9 +3,9 @@ package e2e_test
 import (
 	"path/filepath"
 	"testing"
-	"time"
 
 	"example.org/ncm/pkg/contract"
+	"example.org/ncm/test/rig"
 	"example.org/ncm/test/tree"
 )
 
@@ -22,7 +22,7 @@ func TestEveryFileArrivesAsItWas(t *testing.T) {
 	trigger := r.StartTrigger(nil)
 
 	id := trigger.MustStart(t, cozy, r.Order(alice))
-	doc := cozy.AwaitStatus(id, contract.StatusCompleted, time.Minute)
+	doc := cozy.AwaitStatus(id, contract.StatusCompleted, rig.Patience)
 
 	report := wantEqual(t, tree.Disk(t.Context(), alice.Home), cozy)
 	if report.FilesCompared != seeded.Files || report.FoldersCompared != seeded.Folders {
@@ -39,11 +39,11 @@ func TestASecondRunCopiesOnlyWhatIsNew(t *testing.T) {
 	r.Generate(alice, "first", 30, 1000)
 	r.StartMigrator(nil)
 	trigger := r.StartTrigger(nil)
-	cozy.AwaitStatus(trigger.MustStart(t, cozy, r.Order(alice)), contract.StatusCompleted, time.Minute)
+	cozy.AwaitStatus(trigger.MustStart(t, cozy, r.Order(alice)), contract.StatusCompleted, rig.Patience)
 	r.ForgetCozyAnswers()
 
 	r.Generate(alice, "second", 7, 1000)
-	doc := cozy.AwaitStatus(trigger.MustStart(t, cozy, r.Order(alice)), contract.StatusCompleted, time.Minute)
+	doc := cozy.AwaitStatus(trigger.MustStart(t, cozy, r.Order(alice)), contract.StatusCompleted, rig.Patience)
 
 	report := wantEqual(t, r.Files(alice), cozy)
 	wantWhole(t, doc, 37, report.Source.Bytes)
@@ -60,20 +60,20 @@ func TestASmallMigrationDoesNotWaitForALargeOne(t *testing.T) {
 	bob, small := r.AddUser("bob"), r.AddInstance("bob.cozy.test")
 	r.Generate(alice, "many", 600, 500)
 	r.Generate(bob, "few", 5, 500)
-	slowUploads(r, large, 100)
+	slowUploads(r, large, 400)
 	r.StartMigrator(map[string]string{"SLOTS": "1", "TRANSFERS": "4", "SLICE_TIME": "1s"})
 	trigger := r.StartTrigger(nil)
 
 	largeID := trigger.MustStart(t, large, r.Order(alice))
-	large.AwaitStatus(largeID, contract.StatusRunning, 20*time.Second)
+	large.AwaitStatus(largeID, contract.StatusRunning, rig.Patience)
 	smallID := trigger.MustStart(t, small, r.Order(bob))
-	small.AwaitStatus(smallID, contract.StatusCompleted, 20*time.Second)
+	small.AwaitStatus(smallID, contract.StatusCompleted, rig.Patience)
 	if status := large.Tracking(largeID).Status; status != contract.StatusRunning {
 		t.Errorf("the large migration is %s when the small one ends: nothing was shown", status)
 	}
 
 	r.HealCozy()
-	large.AwaitStatus(largeID, contract.StatusCompleted, time.Minute)
+	large.AwaitStatus(largeID, contract.StatusCompleted, rig.Patience)
 	wantEqual(t, r.Files(alice), large)
 	wantEqual(t, r.Files(bob), small)
 }

@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -69,7 +68,7 @@ func TestARequestOfTheStacksOwnTriggerIsServed(t *testing.T) {
 	h.StartMigrator(nil)
 	h.request(h.id)
 	h.request(h.id) // may come twice
-	doc := h.cozy.AwaitStatus(h.id, contract.StatusCompleted, time.Minute)
+	doc := h.cozy.AwaitStatus(h.id, contract.StatusCompleted, rig.Patience)
 	wantEqual(t, h.Files(h.user), h.cozy)
 	wantWhole(t, doc, 100, 100_000)
 }
@@ -77,12 +76,12 @@ func TestARequestOfTheStacksOwnTriggerIsServed(t *testing.T) {
 func TestACancellationEndsARunningMigration(t *testing.T) {
 	t.Parallel()
 	h := newByHand(t)
-	slowUploads(h.Rig, h.cozy, 200)
+	slowUploads(h.Rig, h.cozy, 500)
 	h.StartMigrator(rig.Env{"TRANSFERS": "2"})
 	h.request(h.id)
-	rig.Await(t, 20*time.Second, "in mid-run", func() bool { return filesDone(t, h.Rig, h.id) > 2 })
+	rig.Await(t, rig.Patience, "in mid-run", func() bool { return filesDone(t, h.Rig, h.id) > 2 })
 	h.cancel(h.id)
-	doc := h.cozy.AwaitStatus(h.id, contract.StatusCanceled, 5*time.Second)
+	doc := h.cozy.AwaitStatus(h.id, contract.StatusCanceled, rig.Patience)
 	if doc.CanceledAt == nil || doc.FinishedAt == nil {
 		t.Errorf("canceled at %v, finished at %v", doc.CanceledAt, doc.FinishedAt)
 	}
@@ -96,11 +95,11 @@ func TestACancellationThatOvertakesItsRequestHolds(t *testing.T) {
 	h := newByHand(t)
 	h.StartMigrator(nil)
 	h.cancel(h.id)
-	rig.Await(t, 10*time.Second, "noted", func() bool {
+	rig.Await(t, rig.Patience, "noted", func() bool {
 		return rig.Value[int64](t, h.Ledger, "SELECT count(*) FROM cancellation") == 1
 	})
 	h.request(h.id)
-	h.cozy.AwaitStatus(h.id, contract.StatusCanceled, 10*time.Second)
+	h.cozy.AwaitStatus(h.id, contract.StatusCanceled, rig.Patience)
 	if there := h.copied(t); there > 0 {
 		t.Errorf("%d files were copied all the same", there)
 	}
@@ -117,7 +116,7 @@ func TestNoMessageBlocksTheNext(t *testing.T) {
 		`{"migrationId":"m2","workplaceFqdn":"alice.elsewhere.test","accountId":%q,"sourcePath":"/","timestamp":1}`, h.account))
 	h.Publish(contract.KeyRequested, h.id, fmt.Sprintf(
 		`{"migrationId":%q,"workplaceFqdn":%q,"accountId":%q,"sourcePath":"/","timestamp":1,"addedLater":{"a":[1]}}`, h.id, h.cozy.Host, h.account))
-	h.cozy.AwaitStatus(h.id, contract.StatusCompleted, time.Minute)
+	h.cozy.AwaitStatus(h.id, contract.StatusCompleted, rig.Patience)
 	got := map[string]bool{dead.Next().MessageId: true, dead.Next().MessageId: true}
 	if !got["m1"] || !got["m2"] || len(dead.Rest()) > 0 {
 		t.Errorf("dead letters are %v, want m1 and m2", got)

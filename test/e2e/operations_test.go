@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"example.org/ncm/test/rig"
 )
@@ -43,7 +42,7 @@ func TestReadinessFollowsTheBroker(t *testing.T) {
 
 	r.Broker.Cut()
 	for _, s := range []*rig.Service{trigger.Service, migrator} {
-		rig.Await(t, 5*time.Second, s.Name+" unready", func() bool { return !s.Ready() })
+		rig.Await(t, rig.Patience, s.Name+" unready", func() bool { return !s.Ready() })
 		if answer := s.Operation("/readyz"); answer.Status != http.StatusServiceUnavailable || !strings.Contains(answer.Body, `"rabbitmq":"failed"`) {
 			t.Errorf("/readyz of %s is %d %s without the broker", s.Name, answer.Status, answer.Body)
 		}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -27,7 +26,8 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	s.Generate(s.alice, "many", 60, 1000)
 	s.messages, s.dead = s.TapMigrations(), s.Tap("migrator.nextcloud.dead", amqp.ExchangeFanout)
 	s.trigger = s.StartTrigger(nil)
-	s.migrators = []*rig.Service{s.StartMigrator(rig.Env{"LEASE_TTL": "4s"}), s.StartMigrator(rig.Env{"LEASE_TTL": "4s"})}
+	slowly := rig.Env{"LEASE_TTL": "4s", "TRANSFERS": "4"}
+	s.migrators = []*rig.Service{s.StartMigrator(slowly), s.StartMigrator(slowly)}
 
 	s.succeed(t)
 	s.beRefused(t)
@@ -62,7 +62,7 @@ func (s *secretive) succeed(t *testing.T) {
 	for _, password := range []string{s.alice.AppPassword, s.alice.LoginPassword} {
 		order := s.Order(s.alice)
 		order.AppPassword = password
-		s.cozy.AwaitStatus(s.start(t, order).MigrationID(t), contract.StatusCompleted, time.Minute)
+		s.cozy.AwaitStatus(s.start(t, order).MigrationID(t), contract.StatusCompleted, rig.Patience)
 	}
 }
 
@@ -95,13 +95,13 @@ func (s *secretive) beRefused(t *testing.T) {
 func (s *secretive) loseTokens(t *testing.T) {
 	t.Helper()
 	s.Generate(s.alice, "more", 60, 1000)
-	slowUploads(s.Rig, s.cozy, 30)
+	slowUploads(s.Rig, s.cozy, 150)
 	id := s.start(t, s.Order(s.alice)).MigrationID(t)
-	rig.Await(t, 20*time.Second, "in mid-run", func() bool { return filesDone(t, s.Rig, id) > 2 })
+	rig.Await(t, rig.Patience, "in mid-run", func() bool { return filesDone(t, s.Rig, id) > 2 })
 	s.SpoilCozy(rig.Fault{"method": "POST", "pathPrefix": "/instances/token", "status": 403, "times": 2})
 	s.cozy.Change(map[string]any{"expireTokens": true})
 	s.cozy.Token = s.cozy.MintToken(map[string]any{})
-	s.cozy.AwaitStatus(id, contract.StatusCompleted, time.Minute)
+	s.cozy.AwaitStatus(id, contract.StatusCompleted, rig.Patience)
 	s.HealCozy()
 }
 
@@ -117,7 +117,7 @@ func (s *secretive) loseServers(t *testing.T) {
 	s.start(t, s.Order(s.alice))
 	s.Broker.Restore(t)
 	s.trigger.AwaitReady()
-	s.cozy.AwaitStatus(id, contract.StatusCompleted, time.Minute)
+	s.cozy.AwaitStatus(id, contract.StatusCompleted, rig.Patience)
 	s.HealNextcloud()
 	s.HealCozy()
 }
@@ -126,11 +126,11 @@ func (s *secretive) loseServers(t *testing.T) {
 func (s *secretive) loseLogin(t *testing.T) {
 	t.Helper()
 	s.Generate(s.alice, "last", 60, 1000)
-	slowUploads(s.Rig, s.cozy, 50)
+	slowUploads(s.Rig, s.cozy, 300)
 	id := s.start(t, s.Order(s.alice)).MigrationID(t)
-	rig.Await(t, 20*time.Second, "in mid-run", func() bool { return filesDone(t, s.Rig, id) > 2 })
+	rig.Await(t, rig.Patience, "in mid-run", func() bool { return filesDone(t, s.Rig, id) > 2 })
 	s.Revoke(s.alice)
-	s.cozy.AwaitStatus(id, contract.StatusFailed, time.Minute)
+	s.cozy.AwaitStatus(id, contract.StatusFailed, rig.Patience)
 	s.start(t, s.Order(s.alice))
 }
 

@@ -10,6 +10,10 @@ import (
 // pollEvery is how often a condition is looked at.
 const pollEvery = 20 * time.Millisecond
 
+// Patience is how long a test waits for what has to come and whose time is not what
+// is promised: long enough for a machine with ten times the work it can do.
+const Patience = 2 * time.Minute
+
 // Await returns as soon as a condition holds and ends the test when it does not
 // within a time.
 func Await(t testing.TB, within time.Duration, what string, holds func() bool) {

@@ -92,7 +92,7 @@ func (r *Rig) TapMigrations() *Tap {
 // Next waits for a message.
 func (tap *Tap) Next() amqp.Delivery {
 	tap.t.Helper()
-	ctx, cancel := context.WithTimeout(tap.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(tap.t.Context(), Patience)
 	defer cancel()
 	select {
 	case d := <-tap.deliveries:

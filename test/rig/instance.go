@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -44,6 +45,12 @@ func (i *Instance) Change(switches map[string]any) {
 	i.sim.t.Helper()
 	switches["host"] = i.Host
 	order(i.sim.t, http.MethodPatch, i.sim.AdminURL+"/_sim/instances", switches)
+}
+
+// Heal ends the faults that were ordered for this instance.
+func (i *Instance) Heal() {
+	i.sim.t.Helper()
+	order(i.sim.t, http.MethodDelete, i.sim.AdminURL+"/_sim/faults?host="+url.QueryEscape(i.Host), nil)
 }
 
 // MintToken gives a token in the words of the simulator: audience, subject, scope

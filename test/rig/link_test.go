@@ -51,7 +51,7 @@ func TestALinkBreaksWhatIsConnectedAndComesBackWhereItWas(t *testing.T) {
 	}
 	// The end of what was connected, in whatever form: the server keeps such
 	// connections open for minutes.
-	if err := open.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := open.SetReadDeadline(time.Now().Add(rig.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.Copy(io.Discard, open); errors.Is(err, os.ErrDeadlineExceeded) {

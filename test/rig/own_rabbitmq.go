@@ -78,7 +78,7 @@ func (r *Rig) useChannel(use func(*amqp.Channel) error) error {
 // it had no memory left, or ends that.
 func (b *Backends) MemoryAlarm(t testing.TB, on bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), answerWithin)
+	ctx, cancel := context.WithTimeout(t.Context(), Patience)
 	defer cancel()
 	mark := "0.6"
 	if on {

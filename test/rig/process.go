@@ -12,7 +12,7 @@ import (
 )
 
 // stopWithin is how long a program may take to end after SIGTERM.
-const stopWithin = 25 * time.Second
+const stopWithin = time.Minute
 
 // Process is a program under test. Its methods are safe for concurrent use.
 type Process struct {

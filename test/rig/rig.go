@@ -5,11 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 )
-
-// answerWithin bounds each question that a rig asks a program.
-const answerWithin = 90 * time.Second
 
 // Rig is the system of one test. The simulated servers run from the start; triggers
 // and migrators run when the test starts them.
@@ -76,5 +72,5 @@ func (r *Rig) report() {
 
 // limited bounds one question.
 func limited(t testing.TB) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(t.Context(), answerWithin)
+	return context.WithTimeout(t.Context(), Patience)
 }

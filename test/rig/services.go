@@ -6,13 +6,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"example.org/ncm/pkg/openapitest"
 )
-
-// readyWithin bounds how long a program may take until it is ready.
-const readyWithin = 30 * time.Second
 
 // Env are settings of a service by their environment variables.
 type Env map[string]string
@@ -85,7 +81,7 @@ func (r *Rig) settings(special ...Env) Env {
 // awaitLine waits for a message in a program's log.
 func (r *Rig) awaitLine(p *Process, message string) (line map[string]any) {
 	r.t.Helper()
-	Await(r.t, readyWithin, p.Name+" logging "+message, func() bool {
+	Await(r.t, Patience, p.Name+" logging "+message, func() bool {
 		if !p.Running() {
 			r.t.Fatalf("%s ended at once: %v\n%s", p.Name, p.err, p.Log)
 		}
@@ -101,7 +97,7 @@ func (r *Rig) awaitLine(p *Process, message string) (line map[string]any) {
 // AwaitReady returns when /readyz says so.
 func (s *Service) AwaitReady() {
 	s.rig.t.Helper()
-	Await(s.rig.t, readyWithin, s.Name+" ready", func() bool {
+	Await(s.rig.t, Patience, s.Name+" ready", func() bool {
 		if !s.Running() {
 			s.rig.t.Fatalf("%s ended before it was ready: %v", s.Name, s.err)
 		}

@@ -42,7 +42,7 @@ func (r *Rig) startSimulator() *Simulator {
 		"-shutdown-grace", "100ms",
 	}, env: Env{"SIM_ADMIN_PASSWORD": AdminPassword}})
 	var sites map[string]string
-	Await(r.t, readyWithin, "simulator listening", func() bool {
+	Await(r.t, Patience, "simulator listening", func() bool {
 		if !s.Running() {
 			r.t.Fatalf("the simulator ended at once: %v\n%s", s.err, s.Log)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	amqp "github.com/rabbitmq/amqp091-go"
 
 	"example.org/ncm/pkg/contract"
 	"example.org/ncm/pkg/queue"
@@ -46,7 +47,7 @@ func (r *round) check() (faults []string) {
 			fault("%v", err)
 		}
 	}
-	if left := int64(0); !r.becomes(10*time.Second, func(context.Context) bool {
+	if left := int64(0); !r.becomes(rig.Patience, func(context.Context) bool {
 		left = value[int64](r, conn, `SELECT count(*) FROM pg_stat_activity WHERE application_name = 'migrator' AND datname = current_database()`)
 		return left == 0
 	}) {
@@ -163,8 +164,12 @@ func tracked(doc contract.Tracking) contract.Tracking {
 func (r *round) checkQueues() (faults []string) {
 	r.t.Helper()
 	for _, name := range []string{queue.QueueRequested, queue.QueueCanceled, queue.DeadQueue} {
-		state, ok := r.rig.Queue(name)
-		if !ok || state.Messages != 0 {
+		var state amqp.Queue
+		ok := false
+		if !r.becomes(rig.Patience, func(context.Context) bool {
+			state, ok = r.rig.Queue(name)
+			return ok && state.Messages == 0
+		}) {
 			faults = append(faults, fmt.Sprintf("queue %s: there %v, with %d messages", name, ok, state.Messages))
 		}
 	}

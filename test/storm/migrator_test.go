@@ -18,7 +18,7 @@ import (
 )
 
 // stopWithin is how long a migrator may take to end after SIGTERM.
-const stopWithin = 25 * time.Second
+const stopWithin = time.Minute
 
 // migrator is a process under test. Unlike the rig's services it need not become
 // ready: the storm may have taken its servers away.
@@ -117,7 +117,7 @@ func (m *migrator) end() error {
 		m.signal(syscall.SIGQUIT) // its goroutines go to the log
 		select {
 		case <-m.exited:
-		case <-time.After(2 * time.Second):
+		case <-time.After(stopWithin):
 			m.kill()
 		}
 		return fmt.Errorf("%s: still there %v after SIGTERM", m.name, stopWithin)

@@ -64,7 +64,7 @@ func (r *round) run() {
 	for slot := range r.slots {
 		r.fill(slot)
 	}
-	rig.Await(r.t, 30*time.Second, "all migrators ready", func() bool {
+	rig.Await(r.t, rig.Patience, "all migrators ready", func() bool {
 		return !slices.ContainsFunc(r.slots[:], func(m *migrator) bool { return !m.isReady(r.t.Context()) })
 	})
 	r.latency(r.size.latency)

@@ -8,7 +8,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"example.org/ncm/pkg/contract"
 	"example.org/ncm/test/rig"
@@ -48,7 +47,7 @@ func (c *scene) aftermath(p promise) {
 		p.status = contract.StatusCompleted
 	}
 	var row migrationRow
-	until(c.t, 20*time.Second, "final state mirrored, lease given back", func() bool {
+	until(c.t, rig.Patience, "final state mirrored, lease given back", func() bool {
 		row = c.row()
 		return row.Mirrored == row.Changed && row.LeaseOwner == ""
 	})

@@ -111,7 +111,7 @@ func TestLimitOfListedErrorsAndSkippedEntries(t *testing.T) {
 	c.files("good", good)
 	c.spoilSource("bad/", rig.Fault{"method": "GET", "times": -1, "status": 404})
 	c.start()
-	doc := c.await(contract.StatusCompleted, 3*time.Minute)
+	doc := c.await(contract.StatusCompleted, rig.Patience)
 	if len(doc.Errors) != contract.MaxListed || doc.ErrorsTruncatedCount != bad-contract.MaxListed {
 		t.Errorf("%d errors are listed and %d counted beside them", len(doc.Errors), doc.ErrorsTruncatedCount)
 	}
@@ -138,10 +138,10 @@ func TestLimitOfMemoryForAnEndlessListing(t *testing.T) {
 	c.spoilSource("endless", rig.Fault{"method": "PROPFIND", "times": -1, "endless_multistatus": true})
 	c.start()
 	const enough = 100_000
-	until(t, 2*time.Minute, "many entries listed", func() bool { return c.row().FilesTotal > enough })
+	until(t, rig.Patience, "many entries listed", func() bool { return c.row().FilesTotal > enough })
 	c.Publish(contract.KeyCanceled, c.id, `{"migrationId":"`+c.id+`","workplaceFqdn":"`+c.cozy.Host+`","timestamp":1795432686}`)
 	canceled := time.Now()
-	c.await(contract.StatusCanceled, 10*time.Second)
+	c.await(contract.StatusCanceled, rig.Patience)
 	c.measured("canceled", time.Since(canceled))
 	c.wantMemoryBelow(150)
 	// Its files are not there: they fail while the listing goes on.

@@ -86,7 +86,7 @@ func mirrorKeepsWhatAnotherClientWrites(c *scene) {
 			lost++
 		}
 	}
-	c.await(contract.StatusCompleted, 20*time.Second)
+	c.await(contract.StatusCompleted, rig.Patience)
 	c.t.Logf("measured: %d edits by another client, which lost %d races", edits, lost)
 	c.aftermath(promise{})
 	raw, _ := c.document()
@@ -104,20 +104,20 @@ func mirrorKeepsWhatAnotherClientWrites(c *scene) {
 
 func mirrorLosesItsDocumentMidway(c *scene) {
 	c.files("many", 200)
-	c.slowUploads(60)
+	c.slowUploads(500)
 	c.start()
-	c.awaitMidway(10)
-	until(c.t, 5*time.Second, "document deleted", func() bool {
+	c.awaitMidway(4)
+	until(c.t, rig.Patience, "document deleted", func() bool {
 		return c.cozy.Call(http.MethodDelete, c.documentPath()+"?rev="+c.rev(), "").Status == http.StatusOK
 	})
 	deleted := time.Now()
-	until(c.t, 10*time.Second, "migration ended", func() bool { return c.row().State == "failed" })
+	until(c.t, rig.Patience, "migration ended", func() bool { return c.row().State == "failed" })
 	c.measured("migration without a document ended", time.Since(deleted))
 	row := c.row()
 	if row.FailureReason != "withdrawn" || row.FilesDone == 200 {
 		c.t.Errorf("the ledger says %+v", row)
 	}
-	until(c.t, 10*time.Second, "nothing left to write", func() bool { row = c.row(); return row.Mirrored == row.Changed })
+	until(c.t, rig.Patience, "nothing left to write", func() bool { row = c.row(); return row.Mirrored == row.Changed })
 	if n := len(c.documents()); n != 0 {
 		c.t.Errorf("%d tracking documents: it was made anew", n)
 	}
@@ -131,19 +131,19 @@ func TestMirrorFindsTheCozyDownAtTheFinish(t *testing.T) {
 	t.Parallel()
 	c := newStage(t, rig.Env{"SLOTS": "2"}).newScene(t)
 	c.files("many", 60)
-	c.slowUploads(200)
+	c.slowUploads(800)
 	c.start()
-	c.await(contract.StatusRunning, 20*time.Second)
+	c.await(contract.StatusRunning, rig.Patience)
 	c.spoilTarget(rig.Fault{"pathPrefix": "/data/" + contract.DoctypeMigrations, "status": 502})
-	until(t, 30*time.Second, "completed in the ledger", func() bool { return c.row().State == "completed" })
+	until(t, rig.Patience, "completed in the ledger", func() bool { return c.row().State == "completed" })
 	refused := c.migrator.Metric("migrator_mirror_failures_total")
-	until(t, 30*time.Second, "tried more than once", func() bool { return c.migrator.Metric("migrator_mirror_failures_total") > refused+1 })
+	until(t, rig.Patience, "tried more than once", func() bool { return c.migrator.Metric("migrator_mirror_failures_total") > refused+1 })
 	if _, doc := c.document(); doc.Status != contract.StatusRunning {
 		t.Errorf("the document is %s while it can't be written", doc.Status)
 	}
 	c.HealCozy()
 	healed := time.Now()
-	c.await(contract.StatusCompleted, 60*time.Second)
+	c.await(contract.StatusCompleted, rig.Patience)
 	c.measured("final state written", time.Since(healed))
 	c.aftermath(promise{})
 }
@@ -154,12 +154,12 @@ func mirrorWritesOnceASecondAtMost(c *scene) {
 	c.start()
 	c.awaitMidway(1)
 	before, began := c.revision(), time.Now()
-	c.await(contract.StatusCompleted, 40*time.Second)
+	c.await(contract.StatusCompleted, rig.Patience)
 	seconds := time.Since(began).Seconds()
 	c.aftermath(promise{})
 	writes := c.revision() - before
 	c.t.Logf("measured: %d writes in %.1f s", writes, seconds)
-	if float64(writes) > seconds+2 || float64(writes) < seconds/3 {
+	if float64(writes) > seconds+2 || writes < 2 {
 		c.t.Errorf("%d writes in %.1f s, want some, and at most one a second", writes, seconds)
 	}
 }
@@ -171,7 +171,7 @@ func mirrorShowsASignOfLifeWhileNothingChanges(c *scene) {
 	c.start()
 	c.awaitListed()
 	c.wantSignsOfLife(2*seconds*time.Second, func(row migrationRow) bool { return row.FilesDone == 0 })
-	c.await(contract.StatusCompleted, 20*time.Second)
+	c.await(contract.StatusCompleted, rig.Patience)
 	c.aftermath(promise{})
 }
 
@@ -181,7 +181,7 @@ func mirrorShowsASignOfLifeDuringALongPause(c *scene) {
 	c.start()
 	c.awaitPause(1)
 	c.wantSignsOfLife(100*time.Second, func(row migrationRow) bool { return row.PauseReason != "" })
-	c.await(contract.StatusCompleted, 20*time.Second)
+	c.await(contract.StatusCompleted, rig.Patience)
 	c.aftermath(promise{})
 }
 

@@ -29,13 +29,13 @@ func survive(t *testing.T, s *stage, heal func(), outages ...outage) {
 		c := s.newScene(t)
 		c.files("a/many", 80)
 		c.files("b/many", 80)
-		c.slowUploads(150)
+		c.slowUploads(1500)
 		c.start()
 		scenes[i] = c
 	}
 	struck := make([]time.Time, len(outages))
 	for i, o := range outages {
-		scenes[i].awaitMidway(10)
+		scenes[i].awaitMidway(4)
 		o.strike(scenes[i])
 		struck[i] = time.Now()
 	}
@@ -52,9 +52,10 @@ func survive(t *testing.T, s *stage, heal func(), outages ...outage) {
 
 func wantGoingOn(c *scene, healed time.Time) {
 	c.t.Helper()
-	until(c.t, 60*time.Second, "going on", func() bool { return c.row().PauseReason == "" })
+	c.cozy.Heal()
+	until(c.t, rig.Patience, "going on", func() bool { return c.row().PauseReason == "" })
 	c.measured("going on by itself after an outage of two pauses", time.Since(healed))
-	c.await(contract.StatusCompleted, 60*time.Second)
+	c.await(contract.StatusCompleted, rig.Patience)
 	if n := c.attempts(); n > 0 {
 		c.t.Errorf("an entry was charged with %d attempts for an outage", n)
 	}
@@ -77,7 +78,7 @@ func (o outage) wantPauses(c *scene, struck time.Time) {
 	c.awaitPause(2)
 	o.wantShown(c, struck)
 	// The lease is released before the slice's line is logged.
-	until(c.t, 10*time.Second, "logged", func() bool { return len(c.pauses()) >= 2 })
+	until(c.t, rig.Patience, "logged", func() bool { return len(c.pauses()) >= 2 })
 	if got := c.pauses(); !slices.Equal(got[:2], o.pauses[:]) {
 		c.t.Errorf("the pauses last %v seconds, want %v", got, o.pauses)
 	}
@@ -89,7 +90,7 @@ func (o outage) wantPauses(c *scene, struck time.Time) {
 // awaitPause waits for the n-th pause in a row.
 func (c *scene) awaitPause(n int) {
 	c.t.Helper()
-	until(c.t, 60*time.Second, "paused", func() bool {
+	until(c.t, rig.Patience, "paused", func() bool {
 		row := c.row()
 		if contract.Status(row.State).Final() {
 			c.t.Fatalf("the migration is %s (%s), want it to pause", row.State, row.FailureReason)
@@ -115,7 +116,7 @@ func (o outage) wantShown(c *scene, since time.Time) {
 		return
 	}
 	var doc contract.Tracking
-	until(c.t, 10*time.Second, "pause shown", func() bool {
+	until(c.t, rig.Patience, "pause shown", func() bool {
 		_, doc = c.document()
 		return doc.PauseReason != ""
 	})
@@ -165,11 +166,14 @@ func TestSourceIsDown(t *testing.T) {
 func TestTargetIsDown(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, nil)
-	// Of several faults the oldest counts: the one that slows uploads down has to go.
+	// Of several faults the oldest counts: the one that slows uploads down has to go,
+	// and another slowness has to last until the outage is there.
 	away := func(f rig.Fault) func(c *scene) {
 		return func(c *scene) {
+			s.latency(t, time.Second)
 			s.HealCozy()
 			c.spoilTarget(f)
+			s.latency(t, 0)
 		}
 	}
 	survive(t, s, s.HealCozy, outage{"files away, documents there", away(rig.Fault{"pathPrefix": "/files", "status": 503}), busy, doubling})

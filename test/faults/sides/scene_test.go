@@ -104,7 +104,8 @@ func creations(kind string, f rig.Fault) rig.Fault {
 	return order
 }
 
-// slowUploads makes each upload take that long, so that there is a midway.
+// slowUploads makes each upload take that long, so that there is a midway, which
+// lasts for long enough to be met on a busy machine: c.cozy.Heal ends it.
 func (c *scene) slowUploads(ms int) { c.spoilTarget(uploads(rig.Fault{"delayMs": ms})) }
 
 // start asks for the migration as the Settings page does.
@@ -161,7 +162,7 @@ func (c *scene) await(want contract.Status, within time.Duration) (doc contract.
 // awaitMidway waits until some files are copied.
 func (c *scene) awaitMidway(files int64) {
 	c.t.Helper()
-	until(c.t, 30*time.Second, "midway", func() bool {
+	until(c.t, rig.Patience, "midway", func() bool {
 		row := c.row()
 		if contract.Status(row.State).Final() {
 			c.t.Fatalf("migration is %s before anything went wrong", row.State)
@@ -173,7 +174,7 @@ func (c *scene) awaitMidway(files int64) {
 // awaitListed waits until the whole source is in the ledger.
 func (c *scene) awaitListed() {
 	c.t.Helper()
-	until(c.t, 30*time.Second, "listed", func() bool {
+	until(c.t, rig.Patience, "listed", func() bool {
 		row := c.row()
 		return row.FoldersTotal > 0 && row.FoldersListed == row.FoldersTotal
 	})

@@ -20,14 +20,15 @@ func sourceChangesSinceItWasListed(t *testing.T, s *stage) {
 		s.perform(t, name, func(c *scene) {
 			c.files("first", 80)
 			c.file("first/zzzz.bin", 5000)
-			c.slowUploads(150)
+			c.slowUploads(1500)
 			c.start()
 			c.awaitListed()
 			change(c)
-			if row := c.row(); row.FilesDone > 75 {
+			if row := c.row(); row.FilesDone > 70 {
 				c.t.Fatal("too late: nothing was shown")
 			}
-			c.await(contract.StatusCompleted, 30*time.Second)
+			c.cozy.Heal()
+			c.await(contract.StatusCompleted, rig.Patience)
 			c.aftermath(p)
 		})
 	}
@@ -60,7 +61,7 @@ func sourceChangesWhileItIsRead(t *testing.T, s *stage) {
 		s.perform(t, name, func(c *scene) {
 			c.file("0000.bin", size)
 			c.files("zz", 5)
-			c.spoilSource("0000.bin", rig.Fault{"method": "GET", "times": 1, "bandwidth": size / 5})
+			c.spoilSource("0000.bin", rig.Fault{"method": "GET", "times": 1, "bandwidth": size / 12})
 			c.start()
 			c.awaitMidway(5) // all but the one that is on its way
 			file, err := os.OpenFile(c.disk("0000.bin"), os.O_RDWR, 0)
@@ -72,7 +73,7 @@ func sourceChangesWhileItIsRead(t *testing.T, s *stage) {
 				c.t.Fatal(err)
 			}
 			changed := time.Now()
-			c.await(contract.StatusCompleted, 40*time.Second)
+			c.await(contract.StatusCompleted, rig.Patience)
 			c.measured("new content copied", time.Since(changed))
 			c.aftermath(promise{})
 		})
@@ -99,7 +100,7 @@ func sourceClaimsChecksums(t *testing.T, s *stage) {
 				c.spoilSource("claimed.bin", withMethod("GET", fault))
 			}
 			c.start()
-			c.await(contract.StatusCompleted, 30*time.Second)
+			c.await(contract.StatusCompleted, rig.Patience)
 			c.aftermath(promise{})
 			for _, f := range c.fileRows() {
 				if f.Path == "claimed.bin" && !strings.Contains(f.Note, note) || (f.Note != "") != (f.Path == "claimed.bin" && note != "") {

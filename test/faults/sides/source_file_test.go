@@ -49,7 +49,7 @@ func sourceServesAFileBadly(t *testing.T, s *stage) {
 			c.spoilSource("bad/spoiled.bin", withMethod("GET", it.fault))
 			c.start()
 			began := time.Now()
-			c.await(contract.StatusCompleted, 100*time.Second)
+			c.await(contract.StatusCompleted, rig.Patience)
 			c.measured("all the rest copied and this one settled", time.Since(began))
 			var p promise
 			if it.words != "" {
@@ -74,7 +74,7 @@ func sourceHasManyBadFiles(c *scene) {
 	began := time.Now()
 	c.awaitMidway(300)
 	c.measured("the 300 good ones copied", time.Since(began))
-	doc := c.await(contract.StatusCompleted, 60*time.Second)
+	doc := c.await(contract.StatusCompleted, rig.Patience)
 	c.measured("the 60 bad ones reported", time.Since(began))
 	p := promise{failed: map[string]string{}}
 	for _, e := range doc.Errors {

@@ -38,7 +38,7 @@ func sourceListsAFolderBadly(t *testing.T, s *stage) {
 			c.spoilSource("spoiled/", withMethod("PROPFIND", it.fault))
 			c.start()
 			began := time.Now()
-			c.await(contract.StatusCompleted, 100*time.Second)
+			c.await(contract.StatusCompleted, rig.Patience)
 			c.measured("all the rest copied and this one settled", time.Since(began))
 			var p promise
 			if it.words != "" {
@@ -55,7 +55,7 @@ func sourceHasFoldersThatAreNotWhatTheySeem(t *testing.T, s *stage) {
 		c.files("disk in the office", 5)
 		c.entry("disk in the office", map[string]any{"mount": map[string]any{"type": "external", "offline": true}})
 		c.start()
-		c.await(contract.StatusCompleted, 30*time.Second)
+		c.await(contract.StatusCompleted, rig.Patience)
 		c.aftermath(promise{failed: map[string]string{"disk in the office": "storage of the Nextcloud was offline"}})
 	})
 	s.perform(t, "an external storage that comes back is copied", func(c *scene) {
@@ -64,11 +64,11 @@ func sourceHasFoldersThatAreNotWhatTheySeem(t *testing.T, s *stage) {
 		mount := map[string]any{"type": "external", "offline": true}
 		c.entry("disk in the office", map[string]any{"mount": mount})
 		c.start()
-		until(t, 20*time.Second, "left for another pass", func() bool { return c.attempts() == 1 })
+		until(t, rig.Patience, "left for another pass", func() bool { return c.attempts() == 1 })
 		mount["offline"] = false
 		c.entry("disk in the office", map[string]any{"mount": mount})
 		back := time.Now()
-		c.await(contract.StatusCompleted, 30*time.Second)
+		c.await(contract.StatusCompleted, rig.Patience)
 		c.measured("storage that came back copied", time.Since(back))
 		c.aftermath(promise{})
 	})
@@ -76,7 +76,7 @@ func sourceHasFoldersThatAreNotWhatTheySeem(t *testing.T, s *stage) {
 		c.files("disk in the office", 5)
 		c.entry("disk in the office", map[string]any{"mount": map[string]any{"type": "external", "unscanned": true}})
 		c.start()
-		c.await(contract.StatusCompleted, 30*time.Second)
+		c.await(contract.StatusCompleted, rig.Patience)
 		c.aftermath(promise{})
 	})
 	s.perform(t, "a share without download fails file by file", func(c *scene) {
@@ -84,7 +84,7 @@ func sourceHasFoldersThatAreNotWhatTheySeem(t *testing.T, s *stage) {
 		c.files("lent", 2)
 		c.entry("lent", map[string]any{"mount": map[string]any{"type": "shared", "no_download": true}})
 		c.start()
-		c.await(contract.StatusCompleted, 30*time.Second)
+		c.await(contract.StatusCompleted, rig.Patience)
 		c.aftermath(promise{failed: map[string]string{"lent/0000.bin": "does not allow", "lent/0001.bin": "does not allow"}})
 	})
 	s.perform(t, "an end-to-end encrypted folder is left out and said so", func(c *scene) {
@@ -92,7 +92,7 @@ func sourceHasFoldersThatAreNotWhatTheySeem(t *testing.T, s *stage) {
 		c.files("secret", 2)
 		c.entry("secret", map[string]any{"encrypted": true})
 		c.start()
-		c.await(contract.StatusCompleted, 30*time.Second)
+		c.await(contract.StatusCompleted, rig.Patience)
 		c.aftermath(promise{skipped: map[string]string{"secret": "end-to-end encrypted"}})
 	})
 	s.perform(t, "folders deeper than anybody has them end the descent", func(c *scene) {
@@ -101,7 +101,7 @@ func sourceHasFoldersThatAreNotWhatTheySeem(t *testing.T, s *stage) {
 		c.file(path.Join(deep, "bottom.bin"), 10)
 		c.files("good", 5)
 		c.start()
-		c.await(contract.StatusCompleted, 100*time.Second)
+		c.await(contract.StatusCompleted, rig.Patience)
 		c.aftermath(promise{failed: map[string]string{strings.Repeat("d/", limit) + "d": "."}})
 	})
 }

@@ -21,12 +21,12 @@ func TestSourceRefusesTheLoginMidway(t *testing.T) {
 	s := newStage(t, rig.Env{"TRANSFERS": "16", "LISTERS": "4", "SLOTS": "2", "SOURCE_REQUESTS": "8"})
 	c := s.newScene(t)
 	c.files("many", 400)
-	c.spoilSource("", rig.Fault{"method": "GET", "times": -1, "delay": "60ms"}) // what a real one takes
+	c.spoilSource("", rig.Fault{"method": "GET", "times": -1, "delay": "250ms"})
 	c.start()
 	c.awaitMidway(20)
 	c.Revoke(c.user)
 	revoked := time.Now()
-	c.await(contract.StatusFailed, 20*time.Second)
+	c.await(contract.StatusFailed, rig.Patience)
 	c.measured("failed with its reason", time.Since(revoked))
 	refused := s.sourceStats(t).Statuses[http.StatusUnauthorized]
 	t.Logf("measured: %d refused requests", refused)
@@ -43,12 +43,12 @@ func sourceTakesTheAccountAway(t *testing.T, s *stage) {
 	midway := func(name string, strike func(c *scene), reason string) {
 		s.perform(t, name, func(c *scene) {
 			c.files("many", 120)
-			c.slowUploads(50)
+			c.slowUploads(800)
 			c.start()
-			c.awaitMidway(10)
+			c.awaitMidway(4)
 			strike(c)
 			struck := time.Now()
-			c.await(contract.StatusFailed, 30*time.Second)
+			c.await(contract.StatusFailed, rig.Patience)
 			c.measured("failed with its reason", time.Since(struck))
 			failed := c.row().FilesFailed
 			if failed > 20 {
@@ -82,7 +82,7 @@ func sourceShowsAnAccountThatIsNotThere(t *testing.T, s *stage) {
 		c.files("many", 5)
 		c.setAccess(false)
 		c.start()
-		c.await(contract.StatusFailed, 30*time.Second)
+		c.await(contract.StatusFailed, rig.Patience)
 		c.aftermath(promise{status: contract.StatusFailed, stopped: true, reason: "access to files"})
 	})
 	s.perform(t, "another user's home is no empty account", func(c *scene) {
@@ -90,12 +90,12 @@ func sourceShowsAnAccountThatIsNotThere(t *testing.T, s *stage) {
 		other := s.newScene(t)
 		other.files("theirs", 5)
 		c.startByHand(c.NextcloudURL+"/", other.user.ID)
-		c.await(contract.StatusFailed, 30*time.Second)
+		c.await(contract.StatusFailed, rig.Patience)
 		c.aftermath(promise{status: contract.StatusFailed, stopped: true, reason: "access to files"})
 	})
 	s.perform(t, "an account that is empty is one", func(c *scene) {
 		c.start()
-		c.await(contract.StatusCompleted, 30*time.Second)
+		c.await(contract.StatusCompleted, rig.Patience)
 		c.aftermath(promise{})
 	})
 	s.perform(t, "a source path that is not there", func(c *scene) {
@@ -103,7 +103,7 @@ func sourceShowsAnAccountThatIsNotThere(t *testing.T, s *stage) {
 		order := c.Order(c.user)
 		order.SourcePath = "/few"
 		c.id = c.trigger.MustStart(c.t, c.cozy, order)
-		c.await(contract.StatusFailed, 30*time.Second)
+		c.await(contract.StatusFailed, rig.Patience)
 		c.aftermath(promise{status: contract.StatusFailed, stopped: true, reason: "does not exist"})
 	})
 }
@@ -138,21 +138,21 @@ func sourceSendsUsElsewhere(t *testing.T, s *stage) {
 			c.file("bad/away.bin", 1000)
 			c.spoilSource("bad/away.bin", rig.Fault{"times": -1, "redirect_to": to})
 			c.start()
-			c.await(contract.StatusCompleted, 30*time.Second)
+			c.await(contract.StatusCompleted, rig.Patience)
 			c.aftermath(promise{failed: map[string]string{"bad/away.bin": "did not answer"}})
 		})
 		s.perform(t, "the account redirects to "+name, func(c *scene) {
 			c.files("good", 5)
 			c.spoilSource("", rig.Fault{"times": -1, "redirect_to": to})
 			c.start()
-			c.await(contract.StatusFailed, 30*time.Second)
+			c.await(contract.StatusFailed, rig.Patience)
 			c.aftermath(promise{status: contract.StatusFailed, stopped: true, reason: "refuses the login"})
 		})
 	}
 	s.perform(t, "an account at a metadata address is refused before it is dialled", func(c *scene) {
 		c.startByHand(strings.TrimSuffix(metadata, "latest/meta-data/"), c.user.ID)
 		began := time.Now()
-		c.await(contract.StatusFailed, 30*time.Second)
+		c.await(contract.StatusFailed, rig.Patience)
 		c.measured("failed with its reason", time.Since(began))
 		c.aftermath(promise{status: contract.StatusFailed, stopped: true, reason: "address"})
 	})

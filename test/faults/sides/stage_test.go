@@ -44,7 +44,7 @@ func (s *stage) wantCalm(t *testing.T) {
 		return // the scenes have said what is wrong
 	}
 	s.wantEmptyQueues(t)
-	until(t, 10*time.Second, "requests to the Nextcloud ended", func() bool { return s.sourceStats(t).InFlight == 0 })
+	until(t, rig.Patience, "requests to the Nextcloud ended", func() bool { return s.sourceStats(t).InFlight == 0 })
 	for _, p := range s.Processes() {
 		if strings.Contains(p.Log.String(), "planted-") {
 			t.Errorf("a secret is in the log of %s", p.Name)
@@ -117,6 +117,12 @@ func (s *stage) sourceStats(t *testing.T) (stats sourceStats) {
 // sourceOrders is where the Nextcloud takes orders: beside its sub-path.
 func (s *stage) sourceOrders() string {
 	return s.NextcloudURL[:strings.LastIndex(s.NextcloudURL, "/")] + "/_sim/"
+}
+
+// latency is what the stack waits before each request.
+func (s *stage) latency(t *testing.T, d time.Duration) {
+	t.Helper()
+	ask(t, http.MethodPut, s.AdminURL+"/_sim/latency", map[string]any{"ms": d.Milliseconds()}, nil)
 }
 
 func (s *stage) maintenance(t *testing.T, on bool) {

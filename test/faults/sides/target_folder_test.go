@@ -14,16 +14,17 @@ func targetLosesAFolderMidway(t *testing.T, s *stage) {
 		s.perform(t, name, func(c *scene) {
 			c.files("a/b/c", 60)
 			c.files("zz", 40)
-			c.slowUploads(60)
+			c.slowUploads(600)
 			c.start()
-			c.awaitMidway(12)
+			c.awaitMidway(4)
 			take(c, c.idAt(path))
 			taken := time.Now()
-			before := c.trashed()
-			c.await(contract.StatusCompleted, 40*time.Second)
+			before, there := c.trashed(), c.targetEntries()
+			c.cozy.Heal()
+			c.await(contract.StatusCompleted, rig.Patience)
 			c.measured("the rest copied into folders made anew", time.Since(taken))
 			c.wantNothingElseTrashed(before)
-			c.wantRestArrived(taken)
+			c.wantRestArrived(there)
 			c.aftermath(promise{disturbed: true})
 		})
 	}
@@ -59,34 +60,36 @@ func (c *scene) wantNothingElseTrashed(before map[string]bool) {
 	}
 }
 
-// wantRestArrived checks that what was copied after a moment is in its place.
-func (c *scene) wantRestArrived(after time.Time) {
+// wantRestArrived checks that what was copied after a moment, at which other entries
+// were there, is in its place.
+func (c *scene) wantRestArrived(there map[string]targetEntry) {
 	c.t.Helper()
-	const overlap = 2 * time.Second // what was on its way, and the batch it was recorded with
-	ids := rows[[]string](c, `
-		SELECT coalesce(jsonb_agg(target_id), '[]') FROM file WHERE migration_id = $1
-		AND finished_at > to_timestamp(`+stamp(after.Add(overlap))+`)`)
-	if len(ids) == 0 {
-		c.t.Error("nothing was copied afterwards: nothing was shown")
-	}
-	entries := c.targetEntries()
-	for _, id := range ids {
-		if e := entries[id]; e.Trashed || !strings.HasPrefix(e.Path, rig.TargetDir+"/") {
-			c.t.Errorf("%s, copied afterwards, is at %q", id, e.Path)
+	entries, afterwards := c.targetEntries(), 0
+	for _, f := range c.fileRows() {
+		if _, before := there[f.TargetID]; before || f.State != "done" {
+			continue
 		}
+		afterwards++
+		if e := entries[f.TargetID]; e.Trashed || !strings.HasPrefix(e.Path, rig.TargetDir+"/") {
+			c.t.Errorf("%s, copied afterwards, is at %q", f.Path, e.Path)
+		}
+	}
+	if afterwards == 0 {
+		c.t.Error("nothing was copied afterwards: nothing was shown")
 	}
 }
 
 func targetExpiresTheToken(c *scene) {
 	c.files("many", 150)
-	c.slowUploads(40)
+	c.slowUploads(300)
 	c.start()
-	for _, n := range []int64{20, 60, 100} {
+	for _, n := range []int64{5, 15, 30} {
 		c.awaitMidway(n)
 		c.cozy.Change(map[string]any{"expireTokens": true})
 	}
 	expired := time.Now()
-	c.await(contract.StatusCompleted, 30*time.Second)
+	c.cozy.Heal()
+	c.await(contract.StatusCompleted, rig.Patience)
 	c.measured("the rest copied with new tokens", time.Since(expired))
 	c.aftermath(promise{})
 }
@@ -98,16 +101,16 @@ func targetIsTakenAway(t *testing.T, s *stage) {
 	} {
 		s.perform(t, name, func(c *scene) {
 			c.files("many", 120)
-			c.slowUploads(50)
+			c.slowUploads(800)
 			c.start()
-			c.awaitMidway(10)
+			c.awaitMidway(4)
 			c.cozy.Change(it.strike)
 			struck := time.Now()
-			until(c.t, 20*time.Second, "failed in the ledger", func() bool { return c.row().State == "failed" })
+			until(c.t, rig.Patience, "failed in the ledger", func() bool { return c.row().State == "failed" })
 			c.measured("stopped", time.Since(struck))
 			c.cozy.Change(it.heal) // so that there is a document to look at
 			healed := time.Now()
-			c.await(contract.StatusFailed, 40*time.Second)
+			c.await(contract.StatusFailed, rig.Patience)
 			c.measured("document written by the sweep", time.Since(healed))
 			c.aftermath(promise{status: contract.StatusFailed, stopped: true, reason: "does not exist any more or is blocked"})
 		})

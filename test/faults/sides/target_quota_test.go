@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.org/ncm/pkg/contract"
+	"example.org/ncm/test/rig"
 )
 
 func targetIsTooSmallFromTheStart(c *scene) {
@@ -13,7 +14,7 @@ func targetIsTooSmallFromTheStart(c *scene) {
 	c.file("big.bin", 3_000_000)
 	c.cozy.Change(map[string]any{"quotaBytes": 1_000_000})
 	c.start()
-	doc := c.await(contract.StatusFailed, 20*time.Second)
+	doc := c.await(contract.StatusFailed, rig.Patience)
 	if !strings.Contains(doc.FailureReason, "About 2.1 MB more") {
 		c.t.Errorf("failure_reason is %q, want the room that is missing", doc.FailureReason)
 	}
@@ -29,11 +30,12 @@ func targetFillsUpMidwayAndIsMadeRoomIn(c *scene) {
 		c.file(fmt.Sprintf("many/%04d.bin", i), size)
 	}
 	c.cozy.Change(map[string]any{"quotaBytes": files * size})
-	c.slowUploads(400)
+	c.slowUploads(1000)
 	c.start()
-	c.awaitMidway(10)
+	c.awaitMidway(4)
 	c.upload("io.cozy.files.root-dir", "a film.bin", strings.Repeat("x", 40*size))
-	doc := c.await(contract.StatusFailed, 30*time.Second)
+	c.cozy.Heal()
+	doc := c.await(contract.StatusFailed, rig.Patience)
 	if !strings.Contains(doc.FailureReason, "About 400.0 kB more") {
 		c.t.Errorf("failure_reason is %q, want the room that is missing", doc.FailureReason)
 	}
@@ -46,7 +48,7 @@ func targetFillsUpMidwayAndIsMadeRoomIn(c *scene) {
 	before := c.fileRows()
 	c.start()
 	began := time.Now()
-	c.await(contract.StatusCompleted, 30*time.Second)
+	c.await(contract.StatusCompleted, rig.Patience)
 	c.measured("the rest copied by a new request", time.Since(began))
 	c.wantKept(before)
 	c.aftermath(promise{})

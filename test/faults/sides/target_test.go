@@ -11,7 +11,7 @@ func TestTarget(t *testing.T) {
 	s.group(t, "loses a folder midway", targetLosesAFolderMidway)
 	s.group(t, "is taken away", targetIsTakenAway)
 	s.perform(t, "has a burst of errors", targetHasABurstOfErrors)
-	s.perform(t, "refuses a long name", targetRefusesALongName)
+	s.perform(t, "shortens a long name", targetShortensALongName)
 	s.perform(t, "expires the token midway", targetExpiresTheToken)
 	s.perform(t, "is too small from the start", targetIsTooSmallFromTheStart)
 	s.perform(t, "fills up midway and is made room in", targetFillsUpMidwayAndIsMadeRoomIn)

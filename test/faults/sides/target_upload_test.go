@@ -1,6 +1,7 @@
 package sides_test
 
 import (
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -61,7 +62,7 @@ func targetTakesAFileBadly(t *testing.T, s *stage) {
 			c.spoilTarget(fault)
 			c.start()
 			began := time.Now()
-			c.await(contract.StatusCompleted, 60*time.Second)
+			c.await(contract.StatusCompleted, rig.Patience)
 			c.measured("all the rest copied and this one settled", time.Since(began))
 			var p promise
 			if it.words != "" {
@@ -92,7 +93,7 @@ func targetTakesAFolderBadly(t *testing.T, s *stage) {
 			fault["queryContains"] = "Type=directory&Name=spoiled"
 			c.spoilTarget(fault)
 			c.start()
-			c.await(contract.StatusCompleted, 60*time.Second)
+			c.await(contract.StatusCompleted, rig.Patience)
 			var p promise
 			if it.words != "" {
 				p.failed = map[string]string{"spoiled": it.words}
@@ -110,7 +111,7 @@ func targetHasTheNameAlready(t *testing.T, s *stage) {
 			c.files("letters", 2)
 			put(c, c.makeFolder("io.cozy.files.root-dir", strings.TrimPrefix(rig.TargetDir, "/")))
 			c.start()
-			c.await(contract.StatusCompleted, 30*time.Second)
+			c.await(contract.StatusCompleted, rig.Patience)
 			c.aftermath(p)
 		})
 	}
@@ -126,15 +127,24 @@ func targetHasTheNameAlready(t *testing.T, s *stage) {
 	taken("a folder has the folder's name", func(c *scene, dir string) { c.makeFolder(dir, "letters") }, promise{})
 }
 
-func targetRefusesALongName(c *scene) {
+func targetShortensALongName(c *scene) {
 	long := strings.Repeat("n", 250) // the stack answers 500
 	c.file(long, 100)
 	c.file("folder/"+long, 100)
 	c.files(strings.Repeat("f", 240), 3)
 	c.files("good", 5)
 	c.start()
-	c.await(contract.StatusCompleted, 30*time.Second)
-	c.aftermath(promise{failed: map[string]string{long: "does not accept this name", "folder/" + long: "does not accept this name"}})
+	c.await(contract.StatusCompleted, rig.Patience)
+	p := promise{renamed: map[string]string{}}
+	for _, f := range c.fileRows() {
+		if f.TargetName != "" {
+			p.renamed[f.Path] = path.Join(path.Dir(f.Path), f.TargetName)
+		}
+	}
+	if len(p.renamed) != 2 {
+		c.t.Errorf("shortened are %v, want both long names", p.renamed)
+	}
+	c.aftermath(p)
 }
 
 func targetHasABurstOfErrors(c *scene) {
@@ -156,7 +166,7 @@ func targetHasABurstOfErrors(c *scene) {
 	}
 	c.start()
 	began := time.Now()
-	c.await(contract.StatusCompleted, 60*time.Second)
+	c.await(contract.StatusCompleted, rig.Patience)
 	c.measured("all copied once, through 32 errors", time.Since(began))
 	c.aftermath(promise{})
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"strconv"
 	"testing"
 	"time"
 )
@@ -60,6 +59,3 @@ func until(t *testing.T, within time.Duration, what string, holds func() bool) t
 	}
 	return time.Since(began)
 }
-
-// stamp is a time as to_timestamp takes it.
-func stamp(t time.Time) string { return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64) }

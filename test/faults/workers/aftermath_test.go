@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -27,7 +26,7 @@ func aftermath(t *testing.T, moves ...*move) {
 	}
 	r := moves[0].Rig
 	for _, queue := range []string{queueRequested, queueCanceled} {
-		rig.Await(t, 20*time.Second, queue+" served", func() bool { return moves[0].waiting(queue) == 0 })
+		rig.Await(t, rig.Patience, queue+" served", func() bool { return moves[0].waiting(queue) == 0 })
 	}
 	endAll(t, r)
 	for _, m := range moves {
@@ -40,7 +39,7 @@ func aftermath(t *testing.T, moves ...*move) {
 // wantMirrored waits for the tracking document to say what the ledger says.
 func (m *move) wantMirrored(t *testing.T) {
 	t.Helper()
-	rig.Await(t, 20*time.Second, "mirrored to the end", func() bool {
+	rig.Await(t, rig.Patience, "mirrored to the end", func() bool {
 		return rig.Value[bool](t, m.Ledger,
 			"SELECT finished_at IS NOT NULL AND mirrored >= changed FROM migration WHERE id = $1", m.id)
 	})
@@ -156,7 +155,7 @@ func endAll(t *testing.T, r *rig.Rig) {
 // sent before their death is written then.
 func awaitDisconnected(t *testing.T, r *rig.Rig) {
 	t.Helper()
-	rig.Await(t, 10*time.Second, "free of connections to the ledger", func() bool {
+	rig.Await(t, rig.Patience, "free of connections to the ledger", func() bool {
 		return rig.Value[int64](t, r.Ledger, `
 			SELECT count(*) FROM pg_stat_activity
 			WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'`) == 0
@@ -167,7 +166,7 @@ func awaitDisconnected(t *testing.T, r *rig.Rig) {
 func wantNothingLeft(t *testing.T, r *rig.Rig) {
 	t.Helper()
 	for _, queue := range []string{queueRequested, queueCanceled, queueDead} {
-		rig.Await(t, 10*time.Second, queue+" empty", func() bool {
+		rig.Await(t, rig.Patience, queue+" empty", func() bool {
 			state, ok := r.Queue(queue)
 			return ok && state.Messages == 0 && state.Consumers == 0
 		})

@@ -1,6 +1,7 @@
 package workers_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -49,14 +50,14 @@ func measured(t *testing.T, format string, args ...any) {
 	t.Logf("measured: "+format, args...)
 }
 
+// median is what promises about time are held against: the worst of few is the
+// machine's.
+func median[T cmp.Ordered](all []T) T { return slices.Sorted(slices.Values(all))[len(all)/2] }
+
 // spread tells the median and the worst of what was measured.
 func spread(all []time.Duration) string {
-	if len(all) == 0 {
-		return "nothing"
-	}
-	sorted := slices.Sorted(slices.Values(all))
 	return fmt.Sprintf("median %v, worst %v of %d",
-		sorted[len(sorted)/2].Round(time.Millisecond), sorted[len(sorted)-1].Round(time.Millisecond), len(sorted))
+		median(all).Round(time.Millisecond), slices.Max(all).Round(time.Millisecond), len(all))
 }
 
 // listed joins numbers, with their sum last.

@@ -74,7 +74,8 @@ func (m *move) cancel() {
 		`{"migrationId":%q,"workplaceFqdn":%q,"timestamp":%d}`, m.id, m.cozy.Host, time.Now().Unix()))
 }
 
-// slow makes each upload into the instance take longer.
+// slow makes each upload into the instance take longer, so that the work does not run
+// out before the test has shown what it wants; HealCozy ends it.
 func (m *move) slow(by time.Duration) {
 	m.SpoilCozy(rig.Fault{
 		"host": m.cozy.Host, "method": "POST", "pathPrefix": "/files/", "queryContains": "Type=file", "delayMs": by.Milliseconds(),
@@ -99,6 +100,19 @@ func (m *move) term(t *testing.T) int64 {
 	return rig.Value[int64](t, m.Ledger, "SELECT lease_term FROM migration WHERE id = $1", m.id)
 }
 
+// clock is the database's, by which promises about time are measured: what the test
+// itself waits for is late on a busy machine.
+func (m *move) clock(t *testing.T) time.Time {
+	t.Helper()
+	return rig.Value[time.Time](t, m.Ledger, "SELECT clock_timestamp()")
+}
+
+// since says how long after a moment something happened that the ledger has noted.
+func (m *move) since(t *testing.T, moment time.Time, column string) time.Duration {
+	t.Helper()
+	return rig.Value[time.Time](t, m.Ledger, "SELECT "+column+" FROM migration WHERE id = $1", m.id).Sub(moment)
+}
+
 // awaitMore waits until a number of files more are copied than there were, and
 // fails when that was the end.
 func (m *move) awaitMore(t *testing.T, than, more int64, within time.Duration) {
@@ -112,7 +126,7 @@ func (m *move) awaitMore(t *testing.T, than, more int64, within time.Duration) {
 // awaitMid waits until the migration is well under way.
 func (m *move) awaitMid(t *testing.T) {
 	t.Helper()
-	m.awaitMore(t, 0, 20, 30*time.Second)
+	m.awaitMore(t, 0, 20, rig.Patience)
 }
 
 func (m *move) awaitCompleted(t *testing.T, within time.Duration) {

@@ -18,7 +18,7 @@ func moveBy(t *testing.T, r *rig.Rig, addr string, settings rig.Env) (running, n
 	running, next = newMove(t, r, "alice"), newMove(t, r, "bob")
 	running.fill(12, 60)
 	next.fill(2, 20)
-	running.slow(60 * time.Millisecond)
+	running.slow(150 * time.Millisecond)
 	worker = r.StartMigrator(with(settings, rig.Env{"DATABASE_URL": r.LedgerURL(addr, "cut-off")}))
 	running.request()
 	running.awaitMid(t)
@@ -29,8 +29,8 @@ func moveBy(t *testing.T, r *rig.Rig, addr string, settings rig.Env) (running, n
 func awaitBoth(t *testing.T, running, next *move) {
 	t.Helper()
 	running.HealCozy()
-	running.awaitCompleted(t, time.Minute)
-	next.awaitCompleted(t, time.Minute)
+	running.awaitCompleted(t, rig.Patience)
+	next.awaitCompleted(t, rig.Patience)
 	aftermath(t, running, next)
 }
 
@@ -45,16 +45,15 @@ func TestWorkGoesOnAfterPostgresIsKilledAndStartedAgain(t *testing.T) {
 	back := time.Now()
 	r.Ledger.Reconnect(t)
 	done := m.done(t)
-	rig.Await(t, 30*time.Second, "going on", func() bool { return m.done(t) > done })
+	rig.Await(t, rig.Patience, "going on", func() bool { return m.done(t) > done })
 	measured(t, "PostgreSQL killed: files arrive %v after it is back", time.Since(back).Round(10*time.Millisecond))
-	rig.Await(t, 30*time.Second, "admitted", func() bool { return next.state(t) != "" })
+	rig.Await(t, rig.Patience, "admitted", func() bool { return next.state(t) != "" })
 	measured(t, "PostgreSQL killed: a request of meanwhile is admitted %v after it is back", time.Since(back).Round(10*time.Millisecond))
 	awaitBoth(t, m, next)
 }
 
 func TestAHolderThatCannotReachPostgresStopsAndNothingIsAcknowledged(t *testing.T) {
 	t.Parallel()
-	const ttl = 15 * time.Second
 	outage := inFull(30*time.Second, time.Minute)
 	r := backends.New(t)
 	link := rig.NewLink(t, r.LedgerAddr())
@@ -62,7 +61,7 @@ func TestAHolderThatCannotReachPostgresStopsAndNothingIsAcknowledged(t *testing.
 	link.Cut()
 	cut, over := time.Now(), time.After(outage)
 	next.request()
-	rig.Await(t, ttl, "stopped by the holder", func() bool { return len(worker.Log.All("slice ended")) > 0 })
+	rig.Await(t, rig.Patience, "stopped by the holder", func() bool { return len(worker.Log.All("slice ended")) > 0 })
 	fenced := time.Since(cut)
 	if end := worker.Log.All("slice ended")[0]["end"]; end != "lost" {
 		t.Errorf("the slice ended as %v", end)
@@ -72,7 +71,8 @@ func TestAHolderThatCannotReachPostgresStopsAndNothingIsAcknowledged(t *testing.
 		t.Error("the worker says that it is ready")
 	}
 	<-over
-	if now := posted(r)[201]; now != sent {
+	// What was cut may have been whole already.
+	if now := posted(r)[201]; now > sent+transfers {
 		t.Errorf("%d files were sent after the holder had stopped", now-sent)
 	}
 	if state, waiting := next.state(t), next.waiting(queueRequested); state != "" || waiting != 1 {
@@ -81,9 +81,9 @@ func TestAHolderThatCannotReachPostgresStopsAndNothingIsAcknowledged(t *testing.
 	done := m.done(t)
 	link.Restore(t)
 	back := time.Now()
-	rig.Await(t, 30*time.Second, "going on", func() bool { return m.done(t) > done })
+	rig.Await(t, rig.Patience, "going on", func() bool { return m.done(t) > done })
 	going := time.Since(back)
-	rig.Await(t, 30*time.Second, "admitted", func() bool { return next.state(t) != "" })
+	rig.Await(t, rig.Patience, "admitted", func() bool { return next.state(t) != "" })
 	measured(t, "PostgreSQL refuses for %v: holder stopped after %v, files arrive %v after the end, a request of meanwhile is admitted after %v",
 		outage, fenced.Round(10*time.Millisecond), going.Round(10*time.Millisecond), time.Since(back).Round(10*time.Millisecond))
 	awaitBoth(t, m, next)
@@ -104,10 +104,10 @@ func TestASlowPostgresCostsTimeAndNoLease(t *testing.T) {
 	})
 	slow := time.Now()
 	next.request()
-	rig.Await(t, 45*time.Second, "admitted", func() bool { return next.state(t) != "" })
+	rig.Await(t, rig.Patience, "admitted", func() bool { return next.state(t) != "" })
 	admitted := time.Since(slow)
 	// Longer than any lease that was granted before.
-	rig.Await(t, 45*time.Second, "slow for long", func() bool { return time.Since(slow) > 20*time.Second })
+	rig.Await(t, rig.Patience, "slow for long", func() bool { return time.Since(slow) > 20*time.Second })
 	if m.term(t) != term || worker.Metric("migrator_takeovers_total") > 0 {
 		t.Errorf("the lease was lost: term %d, then %d", term, m.term(t))
 	}
@@ -136,7 +136,7 @@ func TestAPoolThatIsTooSmallLosesNoLease(t *testing.T) {
 		m.request()
 	}
 	for _, m := range all {
-		m.awaitCompleted(t, time.Minute)
+		m.awaitCompleted(t, rig.Patience)
 	}
 	measured(t, "%d migrations of 75 files on 4 connections: %v", moves, time.Since(began).Round(10*time.Millisecond))
 	if n := worker.Metric("migrator_takeovers_total"); n > 0 {
@@ -157,18 +157,18 @@ func TestWorkGoesOnAfterPostgresWasReadOnly(t *testing.T) {
 	}
 	readOnly("on")
 	next.request()
-	rig.Await(t, 20*time.Second, "stopped by the holder", func() bool { return len(worker.Log.All("slice ended")) > 0 })
+	rig.Await(t, rig.Patience, "stopped by the holder", func() bool { return len(worker.Log.All("slice ended")) > 0 })
 	// Each return of the message counts against its limit of 3.
 	tries := inFull(6, 12)
-	rig.Await(t, 2*time.Minute, "tried often", func() bool { return returned(worker) >= tries || next.waiting(queueDead) > 0 })
+	rig.Await(t, rig.Patience, "tried often", func() bool { return returned(worker) >= tries || next.waiting(queueDead) > 0 })
 	if state := next.state(t); state != "" {
 		t.Errorf("the request of meanwhile is %s in the ledger", state)
 	}
 	readOnly("off")
 	back, done := time.Now(), m.done(t)
-	rig.Await(t, 30*time.Second, "going on", func() bool { return m.done(t) > done })
+	rig.Await(t, rig.Patience, "going on", func() bool { return m.done(t) > done })
 	measured(t, "PostgreSQL was read-only: files arrive %v after the end", time.Since(back).Round(10*time.Millisecond))
-	rig.Await(t, 30*time.Second, "admitted", func() bool { return next.state(t) != "" })
+	rig.Await(t, rig.Patience, "admitted", func() bool { return next.state(t) != "" })
 	awaitBoth(t, m, next)
 }
 
@@ -189,7 +189,7 @@ func TestARequestWhoseCommitIsUnknownIsAdmittedOnce(t *testing.T) {
 		return bytes.Contains(sent, []byte("commit\x00")) && lost.Add(1) == 1
 	})
 	m.request()
-	m.awaitCompleted(t, 40*time.Second)
+	m.awaitCompleted(t, rig.Patience)
 	var admissions []any
 	for _, line := range worker.Log.All("migration requested") {
 		admissions = append(admissions, line["admission"])
@@ -220,7 +220,7 @@ func TestStatementsWhoseOutcomeIsUnknownAreCountedOnce(t *testing.T) {
 	})
 	r.StartMigrator(with(quick(), rig.Env{"DATABASE_URL": r.LedgerURL(proxy.Addr, "cut-off")}))
 	m.request()
-	m.awaitCompleted(t, 2*time.Minute)
+	m.awaitCompleted(t, rig.Patience)
 	measured(t, "the answers of %d statements of %d were lost", lost.Load(), asked.Load())
 	proxy.Tamper(nil)
 	aftermath(t, m)
@@ -234,15 +234,16 @@ func TestNothingIsAcknowledgedWhileTheDiskIsFull(t *testing.T) {
 	m.fill(40, 100)
 	next.fill(2, 20)
 	m.slow(20 * time.Millisecond)
-	m.SpoilNextcloud(rig.Fault{"method": "PROPFIND", "delay": "150ms", "times": -1})
+	m.SpoilNextcloud(rig.Fault{"method": "PROPFIND", "delay": "1s", "times": -1})
 	worker := r.StartMigrator(with(quick(), rig.Env{"DELIVERY_LIMIT": "3"}))
 	m.request()
-	rig.Await(t, 30*time.Second, "being listed", func() bool { return m.folders(t, "listed") > 5 })
+	rig.Await(t, rig.Patience, "being listed", func() bool { return m.folders(t, "listed") > 5 })
 	server.Run(t, "sh", "-c", "cat /dev/zero > "+rig.SmallDisk+"/ballast || df "+rig.SmallDisk)
-	rig.Await(t, 30*time.Second, "held up", func() bool { return m.stuckListing(t) })
+	rig.Await(t, rig.Patience, "held up", func() bool { return m.stuckListing(t) })
+	m.HealNextcloud()
 	next.cancel() // a row in a table that has no page yet
 	tries := inFull(5, 10)
-	rig.Await(t, 2*time.Minute, "tried often", func() bool { return returned(worker) >= tries })
+	rig.Await(t, rig.Patience, "tried often", func() bool { return returned(worker) >= tries })
 	noted := func() int64 { return rig.Value[int64](t, r.Ledger, "SELECT count(*) FROM cancellation") }
 	if noted() > 0 {
 		t.Error("the disk is not full: nothing was shown")
@@ -250,16 +251,15 @@ func TestNothingIsAcknowledgedWhileTheDiskIsFull(t *testing.T) {
 	listed := m.folders(t, "listed")
 	server.Run(t, "rm", rig.SmallDisk+"/ballast")
 	back := time.Now()
-	rig.Await(t, 30*time.Second, "going on", func() bool { return m.folders(t, "listed") > listed })
+	rig.Await(t, rig.Patience, "going on", func() bool { return m.folders(t, "listed") > listed })
 	going := time.Since(back)
-	rig.Await(t, 30*time.Second, "noted", func() bool { return noted() == 1 })
+	rig.Await(t, rig.Patience, "noted", func() bool { return noted() == 1 })
 	measured(t, "disk full: listing goes on %v after there is room, a cancellation of meanwhile is noted after %v",
 		going.Round(10*time.Millisecond), time.Since(back).Round(10*time.Millisecond))
 	next.request()
-	next.cozy.AwaitStatus(next.id, contract.StatusCanceled, 20*time.Second)
+	next.cozy.AwaitStatus(next.id, contract.StatusCanceled, rig.Patience)
 	m.HealCozy()
-	m.HealNextcloud()
-	m.awaitCompleted(t, 2*time.Minute)
+	m.awaitCompleted(t, rig.Patience)
 	aftermath(t, m, next)
 }
 

@@ -19,12 +19,14 @@ func TestListedFoldersAreNotListedAgain(t *testing.T) {
 	m := newMove(t, backends.New(t), "alice")
 	m.fill(20, 10) // each with a folder in it
 	m.slow(20 * time.Millisecond)
-	m.SpoilNextcloud(rig.Fault{"method": "PROPFIND", "delay": "100ms", "times": -1})
+	m.SpoilNextcloud(rig.Fault{"method": "PROPFIND", "delay": "500ms", "times": -1})
 	settings := with(quick(), rig.Env{"LISTERS": fmt.Sprint(listers), "ARCHIVES": "false"})
 	first := m.StartMigrator(settings)
 	m.request()
-	rig.Await(t, 20*time.Second, "half listed", func() bool { return m.folders(t, "listed") >= 20 })
+	rig.Await(t, rig.Patience, "half listed", func() bool { return m.folders(t, "listed") >= 20 })
 	first.Kill()
+	m.HealNextcloud()
+	m.HealCozy()
 	awaitDisconnected(t, m.Rig)
 	listed, total := m.folders(t, "listed"), int64(1+20+20)
 	if listed == total {
@@ -32,7 +34,7 @@ func TestListedFoldersAreNotListedAgain(t *testing.T) {
 	}
 	asked := m.NextcloudAnswers().Requests["PROPFIND"]
 	m.StartMigrator(settings)
-	m.awaitCompleted(t, time.Minute)
+	m.awaitCompleted(t, rig.Patience)
 	// One more asks for the root, to see whether the source is there, and those
 	// that were under way when the worker died are counted when they end.
 	if asked = m.NextcloudAnswers().Requests["PROPFIND"] - asked; asked > total-listed+1+listers {
@@ -46,13 +48,14 @@ func TestFilesThatAreDoneAreNotSentAgain(t *testing.T) {
 	t.Parallel()
 	m := newMove(t, backends.New(t), "alice")
 	m.fill(4, 100)
-	m.slow(20 * time.Millisecond)
+	m.slow(80 * time.Millisecond)
 	settings := with(quick(), rig.Env{"ARCHIVES": "false"}) // each request is one file's
 	first := m.StartMigrator(settings)
 	m.request()
-	m.awaitMore(t, 0, 200, 30*time.Second)
-	rig.Await(t, 10*time.Second, "listed", func() bool { return m.folders(t, "listed") == 1+4+4 })
+	m.awaitMore(t, 0, 100, rig.Patience)
+	rig.Await(t, rig.Patience, "listed", func() bool { return m.folders(t, "listed") == 1+4+4 })
 	first.Kill()
+	m.HealCozy()
 	awaitDisconnected(t, m.Rig)
 	done := m.done(t)
 	if done == 400 {
@@ -61,7 +64,7 @@ func TestFilesThatAreDoneAreNotSentAgain(t *testing.T) {
 	m.ForgetNextcloudAnswers()
 	m.ForgetCozyAnswers()
 	m.StartMigrator(settings)
-	m.awaitCompleted(t, time.Minute)
+	m.awaitCompleted(t, rig.Patience)
 	source, stack := m.NextcloudAnswers().Requests, posted(m.Rig)
 	if source["PROPFIND"] != 1 {
 		t.Errorf("%d listings after the takeover, want only that of the root", source["PROPFIND"])

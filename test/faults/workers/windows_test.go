@@ -35,7 +35,7 @@ func TestAWorkerThatDiesBetweenTwoWritesIsRepaired(t *testing.T) {
 			if state := m.state(t); state != "pending" {
 				t.Errorf("the ledger has the request as %q", state)
 			}
-			rig.Await(t, 10*time.Second, "back in the queue", func() bool { return m.waiting(queueRequested) == 1 })
+			rig.Await(t, rig.Patience, "back in the queue", func() bool { return m.waiting(queueRequested) == 1 })
 		}),
 		"ledger and acknowledgement of a cancellation": {
 			at: failpoint.Canceled, ends: contract.StatusCanceled,
@@ -46,11 +46,11 @@ func TestAWorkerThatDiesBetweenTwoWritesIsRepaired(t *testing.T) {
 				m.HealCozy()
 				m.slow(400 * time.Millisecond)
 				m.request()
-				m.awaitMore(t, 0, 1, 20*time.Second)
+				m.awaitMore(t, 0, 1, rig.Patience)
 				m.cancel()
 			},
 			open: func(t *testing.T, m *move) {
-				rig.Await(t, 10*time.Second, "back in the queue", func() bool { return m.waiting(queueCanceled) == 1 })
+				rig.Await(t, rig.Patience, "back in the queue", func() bool { return m.waiting(queueCanceled) == 1 })
 			},
 		},
 		"claim and first renewal": completes(failpoint.Claimed, func(t *testing.T, m *move) {
@@ -70,7 +70,7 @@ func TestAWorkerThatDiesBetweenTwoWritesIsRepaired(t *testing.T) {
 			}
 		}),
 		"final state in the ledger and tracking document": completes(failpoint.Finished, func(t *testing.T, m *move) {
-			if doc := m.cozy.Tracking(m.id); m.state(t) != "completed" || doc.Status != contract.StatusRunning {
+			if doc := m.cozy.Tracking(m.id); m.state(t) != "completed" || doc.Status.Final() {
 				t.Errorf("the ledger says %s, the tracking document %s", m.state(t), doc.Status)
 			}
 		}),
@@ -97,11 +97,11 @@ func crossWindow(t *testing.T, m *move, w window) {
 	settings := with(quick(), rig.Env{"LEASE_TTL": "3s"})
 	dying := failpoints.StartMigrator(m.Rig, w.at, settings)
 	w.moves(t, m)
-	dying.AwaitCrash(t, 30*time.Second)
+	dying.AwaitCrash(t, rig.Patience)
 	w.open(t, m)
 	began := time.Now()
 	m.StartMigrator(settings)
-	m.cozy.AwaitStatus(m.id, w.ends, 40*time.Second)
+	m.cozy.AwaitStatus(m.id, w.ends, rig.Patience)
 	measured(t, "death at %s: %s %v after the start of another worker, lease of 3s", w.at, w.ends, time.Since(began).Round(10*time.Millisecond))
 }
 

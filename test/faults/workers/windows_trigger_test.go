@@ -37,16 +37,16 @@ func TestATriggerThatDiesBetweenTwoWritesIsRepairedByTheNextRequest(t *testing.T
 			if answer, ok := dying.TryStart(t, m.cozy, r.Order(m.user)); ok {
 				t.Fatalf("the trigger lives and says %d %s", answer.Status, answer.Body)
 			}
-			dying.AwaitCrash(t, 10*time.Second)
+			dying.AwaitCrash(t, rig.Patience)
 			died := time.Now()
 			m.id = m.onlyDocument(t)
 			trigger := r.StartTrigger(nil)
 			if w.at == failpoint.TriggerPublished {
-				m.awaitCompleted(t, 30*time.Second)
+				m.awaitCompleted(t, rig.Patience)
 			} else {
 				began := m.id
 				m.askUntilStarted(t, trigger)
-				m.awaitCompleted(t, 30*time.Second)
+				m.awaitCompleted(t, rig.Patience)
 				if (m.id != began) != w.anew {
 					t.Errorf("migration %s was interrupted, %s completed", began, m.id)
 				}
@@ -85,7 +85,7 @@ func (m *move) askUntilStarted(t *testing.T, trigger *rig.Trigger) {
 	t.Helper()
 	tick := time.NewTicker(3 * time.Second)
 	defer tick.Stop()
-	late := time.After(repairedAfter + 20*time.Second)
+	late := time.After(repairedAfter + rig.Patience)
 	for m.state(t) == "" {
 		answer := trigger.Start(t, m.cozy, m.Order(m.user))
 		if answer.Status == http.StatusCreated {
