@@ -28,6 +28,8 @@ CREATE TABLE migration (
     due_at        timestamptz NOT NULL DEFAULT now(), -- not before; grows while a side is down
     pauses        integer     NOT NULL DEFAULT 0, -- in a row, without progress between
     pause_reason  text,
+    progressed_at timestamptz, -- last time that an entry was listed or got its result
+    trace_parent  text        NOT NULL DEFAULT '', -- of the request, for spans of whoever works on it
 
     files_total   bigint      NOT NULL DEFAULT 0,
     files_done    bigint      NOT NULL DEFAULT 0,

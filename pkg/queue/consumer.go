@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"example.org/ncm/pkg/contract"
+	"example.org/ncm/pkg/tracing"
 )
 
 const (
@@ -22,7 +24,8 @@ const (
 )
 
 // Handler decides about one delivery. Its context outlives the consumer's, so
-// that a delivery in hand is finished, but not the handler timeout. It is called
+// that a delivery in hand is finished, but not the handler timeout; it is part of
+// the message's trace. It is called
 // from one goroutine per queue and may see a message more than once.
 type Handler func(ctx context.Context, d Delivery) Verdict
 
@@ -41,6 +44,7 @@ type ConsumerConfig struct {
 	Ready      func(ctx context.Context) error
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // may be nil
+	Tracing    trace.TracerProvider  // nil: no spans
 }
 
 // Consumer takes messages from the queues of a topology, one at a time each.
@@ -50,6 +54,7 @@ type Consumer struct {
 	metrics  *metrics
 	dead     *sender
 	logger   *slog.Logger
+	tracer   trace.Tracer
 
 	mu  sync.Mutex
 	why error // why nothing is consumed; nil: consuming
@@ -75,6 +80,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 		metrics:  m,
 		dead:     newDeadSender(cfg, m),
 		logger:   cfg.Logger.With("connection", e.name),
+		tracer:   tracing.Tracer(cfg.Tracing),
 		why:      errors.New("not connected yet"),
 	}, nil
 }
@@ -135,6 +141,7 @@ func (c *Consumer) consumeAll(ctx context.Context, l *link) error {
 	c.put(nil)
 	c.logger.InfoContext(ctx, "consuming")
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.measure(ctx, l) })
 	for _, s := range subscriptions {
 		group.Go(func() error { return s.run(ctx) })
 	}

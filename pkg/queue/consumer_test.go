@@ -3,6 +3,7 @@ package queue_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"example.org/ncm/pkg/queue"
+	"example.org/ncm/pkg/tracing"
 )
 
 func (b *bench) consumer(t *testing.T, handler queue.Handler, change func(*queue.ConsumerConfig)) *queue.Consumer {
@@ -361,4 +363,54 @@ func TestPassiveConsumerTakesQueuesAsTheyAre(t *testing.T) {
 	eventually(t, "it consumes", func() bool { return c.Ready() == nil })
 	b.send(t, keyRequested, "id", "{}")
 	receive(t, "delivery", r.seen)
+}
+
+func TestTheLengthsOfTheQueuesAreShown(t *testing.T) {
+	t.Parallel()
+	b, registry := setup(t), prometheus.NewRegistry()
+	b.dead(t, "a", "b", "c")
+	_, stop := b.consuming(t, newRecorder().handle, func(c *queue.ConsumerConfig) { c.Registerer = registry })
+	want := fmt.Sprintf(`
+		# HELP queue_messages Messages that wait in a queue, the dead letters' included, as a consumer sees it now and then.
+		# TYPE queue_messages gauge
+		queue_messages{queue=%q} 0
+		queue_messages{queue=%q} 3
+		queue_messages{queue=%q} 0
+`, b.topology.Bindings[1].Queue, b.topology.DeadQueue, b.topology.Bindings[0].Queue)
+	eventually(t, "lengths are shown", func() bool {
+		return testutil.GatherAndCompare(registry, strings.NewReader(want), "queue_messages") == nil
+	})
+	stop()
+	if n, err := testutil.GatherAndCount(registry, "queue_messages"); n != 0 || err != nil {
+		t.Errorf("%d lengths are shown by a consumer that has stopped, %v", n, err)
+	}
+}
+
+func TestAMessageTakesItsTraceAlongAlsoAsADeadLetter(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	seen := make(chan string, 10)
+	answers := []queue.Verdict{queue.Dead("test"), queue.Done()}
+	handle := func(ctx context.Context, _ queue.Delivery) queue.Verdict {
+		seen <- tracing.Parent(ctx)
+		verdict := answers[0]
+		answers = answers[1:]
+		return verdict
+	}
+	_, stop := b.consuming(t, handle, nil)
+	defer stop()
+	p := b.connected(t, nil)
+	if err := p.Publish(tracing.WithParent(t.Context(), parent), keyRequested, "id", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	b.letters(t, 1)
+	if n, err := b.deadLetters(t).Replay(t.Context(), 1, is("id")); n != 1 || err != nil {
+		t.Fatalf("replayed %d, %v", n, err)
+	}
+	for _, when := range []string{"first", "replayed"} {
+		if got := receive(t, when, seen); got != parent {
+			t.Errorf("%s: trace %q, want %q", when, got, parent)
+		}
+	}
 }

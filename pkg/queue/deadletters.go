@@ -114,6 +114,7 @@ func (d *DeadLetters) replay(ctx context.Context, out *session, raw *amqp.Delive
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	err := out.publish(ctx, raw.RoutingKey, amqp.Publishing{
+		Headers:      traceOf(raw),
 		ContentType:  raw.ContentType,
 		DeliveryMode: amqp.Persistent,
 		MessageId:    raw.MessageId,

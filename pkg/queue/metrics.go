@@ -14,7 +14,11 @@ type metrics struct {
 	age        *prometheus.HistogramVec
 	connects   *prometheus.CounterVec
 	connected  *prometheus.GaugeVec
+	messages   *prometheus.GaugeVec
 }
+
+// measureEvery is the time between two looks at how many messages wait.
+const measureEvery = 15 * time.Second
 
 // newMetrics registers the metrics, or finds those that another publisher or
 // consumer of the process registered before. A nil registerer is allowed.
@@ -36,10 +40,13 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		connected: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "queue_connected", Help: "1 while there is a usable connection to the broker.",
 		}, []string{"connection"}),
+		messages: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "queue_messages", Help: "Messages that wait in a queue, the dead letters' included, as a consumer sees it now and then.",
+		}, []string{"queue"}),
 	}
 	err := errors.Join(
 		register(r, &m.publishes), register(r, &m.deliveries), register(r, &m.age),
-		register(r, &m.connects), register(r, &m.connected),
+		register(r, &m.connects), register(r, &m.connected), register(r, &m.messages),
 	)
 	if err != nil {
 		return nil, err

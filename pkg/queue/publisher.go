@@ -10,8 +10,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	amqp "github.com/rabbitmq/amqp091-go"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"example.org/ncm/pkg/contract"
+	"example.org/ncm/pkg/tracing"
 )
 
 const defaultPublishTimeout = 10 * time.Second
@@ -25,12 +28,14 @@ type PublisherConfig struct {
 	Timeout    time.Duration // for one message with its confirmation; zero: 10 s
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // may be nil
+	Tracing    trace.TracerProvider  // nil: no spans
 }
 
 // Publisher publishes to the migration exchange. It is safe for concurrent use;
 // messages go one at a time.
 type Publisher struct {
 	sender *sender
+	tracer trace.Tracer
 }
 
 // NewPublisher checks the settings; Run connects.
@@ -44,7 +49,7 @@ func NewPublisher(cfg PublisherConfig) (*Publisher, error) {
 		return nil, err
 	}
 	exchange := cmp.Or(cfg.Exchange, contract.Exchange)
-	return &Publisher{sender: &sender{
+	return &Publisher{tracer: tracing.Tracer(cfg.Tracing), sender: &sender{
 		endpoint: e,
 		exchange: exchange,
 		timeout:  cmp.Or(cfg.Timeout, defaultPublishTimeout),
@@ -68,15 +73,20 @@ func (p *Publisher) Ready() error {
 
 // Publish returns nil when the broker has the message in at least one queue.
 // Otherwise the error is ErrUnavailable (nothing was sent; at once without a
-// connection), ErrUnroutable or ErrNotConfirmed.
+// connection), ErrUnroutable or ErrNotConfirmed. The message carries the trace of
+// ctx.
 func (p *Publisher) Publish(ctx context.Context, key, messageID string, body []byte) error {
+	ctx, span := p.tracer.Start(ctx, "publish "+key, trace.WithSpanKind(trace.SpanKindProducer),
+		trace.WithAttributes(attribute.String("messaging.system", "rabbitmq"), attribute.String("messaging.message.id", messageID)))
 	err := p.sender.publish(ctx, key, amqp.Publishing{
+		Headers:      traceHeaders(ctx),
 		ContentType:  "application/json",
 		DeliveryMode: amqp.Persistent,
 		MessageId:    messageID,
 		Timestamp:    time.Now(),
 		Body:         body,
 	})
+	tracing.End(span, err)
 	if err != nil {
 		return fmt.Errorf("publish %s: %w", key, err)
 	}

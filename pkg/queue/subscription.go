@@ -3,10 +3,15 @@ package queue
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"example.org/ncm/pkg/tracing"
 )
 
 // subscription is a consumer of one queue on a channel of its own.
@@ -132,14 +137,22 @@ func (s *subscription) judge(ctx context.Context, d *amqp.Delivery) Verdict {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.HandlerTimeout)
 	defer cancel()
-	return s.cfg.Handler(ctx, newDelivery(s.queue, d))
+	ctx, span := s.tracer.Start(tracing.WithParent(ctx, text(d, tracing.Header)), "process "+s.queue,
+		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
+			attribute.String("messaging.system", "rabbitmq"), attribute.String("messaging.message.id", d.MessageId)))
+	defer span.End()
+	verdict := s.cfg.Handler(ctx, newDelivery(s.queue, d))
+	span.SetAttributes(attribute.String("verdict", verdict.String()))
+	return verdict
 }
 
 // bury publishes the message to the dead letters under its own routing key,
-// with the reason and its queue as the only headers.
+// with the reason, its queue and its trace as the only headers.
 func (s *subscription) bury(ctx context.Context, d *amqp.Delivery, why string) error {
+	headers := amqp.Table{headerReason: why, headerQueue: s.queue}
+	maps.Copy(headers, traceOf(d))
 	err := s.dead.publish(ctx, d.RoutingKey, amqp.Publishing{
-		Headers:      amqp.Table{headerReason: why, headerQueue: s.queue},
+		Headers:      headers,
 		ContentType:  d.ContentType,
 		DeliveryMode: amqp.Persistent,
 		MessageId:    d.MessageId,

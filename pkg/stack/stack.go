@@ -72,8 +72,10 @@ func (s *Settings) validateTokens() []error {
 
 // Open makes the client of all instances and the list of those that are allowed.
 // The settings are valid. parallelism is how many requests to one instance run at
-// once.
-func (s *Settings) Open(scope string, parallelism int, logger *slog.Logger) (*cozy.Stack, cozy.Hosts, error) {
+// once. observe is put before the transport of each side, "target" and "issuer".
+func (s *Settings) Open(
+	scope string, parallelism int, observe func(side string, next http.RoundTripper) http.RoundTripper, logger *slog.Logger,
+) (*cozy.Stack, cozy.Hosts, error) {
 	hosts, err := cozy.NewHosts(s.InstanceSuffixes)
 	if err != nil {
 		return nil, cozy.Hosts{}, fmt.Errorf("read INSTANCE_SUFFIXES: %w", err)
@@ -83,15 +85,13 @@ func (s *Settings) Open(scope string, parallelism int, logger *slog.Logger) (*co
 		return nil, cozy.Hosts{}, fmt.Errorf("read STACK_ADDRESS: %w", err)
 	}
 	// The instances are the operator's own: they may be anywhere.
-	client := &http.Client{
-		Transport: egress.NewTransport(egress.Options{
-			AllowPrivate: true, Addresses: addresses, MaxIdleConnsPerHost: parallelism,
-		}),
-	}
+	transport := egress.NewTransport(egress.Options{
+		AllowPrivate: true, Addresses: addresses, MaxIdleConnsPerHost: parallelism,
+	})
 	return cozy.New(cozy.Config{
-		HTTP:   client,
+		HTTP:   &http.Client{Transport: observe("target", transport)},
 		Scheme: s.InstanceScheme,
-		Tokens: s.tokens(client, scope),
+		Tokens: s.tokens(&http.Client{Transport: observe("issuer", transport)}, scope),
 		Logger: logger,
 	}), hosts, nil
 }

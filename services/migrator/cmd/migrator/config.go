@@ -9,13 +9,17 @@ import (
 
 	"example.org/ncm/pkg/config"
 	"example.org/ncm/pkg/queue"
+	"example.org/ncm/pkg/service"
 	"example.org/ncm/pkg/stack"
+	"example.org/ncm/pkg/telemetry"
 )
 
 // runConfig holds the settings of `migrator run`.
 type runConfig struct {
 	stack.Settings
 	LedgerConfig
+	telemetry.Export
+	service.DebugSettings
 
 	queue.Broker
 	DeliveryLimit   int  `envconfig:"DELIVERY_LIMIT" default:"20" desc:"how often a message may come back before it is a dead letter"`
@@ -50,7 +54,7 @@ type LedgerConfig struct {
 
 // Validate reports what no single field can know.
 func (c *runConfig) Validate() error {
-	faults := []error{c.Broker.Validate(), c.Settings.Validate(), c.KindsConfig.validate()}
+	faults := []error{c.Broker.Validate(), c.Settings.Validate(), c.KindsConfig.validate(), c.Export.Validate(), c.DebugSettings.Validate()}
 	for name, n := range map[string]int{
 		"SLOTS": c.Slots, "TRANSFERS": c.Transfers, "SOURCE_REQUESTS": c.Requests, "LISTERS": c.Listers, "ATTEMPTS": c.Attempts, "DELIVERY_LIMIT": c.DeliveryLimit,
 	} {

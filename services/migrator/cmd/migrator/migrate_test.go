@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
@@ -89,7 +90,7 @@ func (w *world) request(t *testing.T, sourcePath string) string {
 		t.Fatal(err)
 	}
 	body := fmt.Sprintf(`{"migrationId":%q,"workplaceFqdn":%q,"accountId":%q,"sourcePath":%q,"timestamp":1}`, id, host, w.account, sourcePath)
-	ends, err := openSides(w.cfg, slog.New(slog.DiscardHandler))
+	ends, err := openSides(w.cfg, unobserved, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +101,8 @@ func (w *world) request(t *testing.T, sourcePath string) string {
 	return id
 }
 
+func unobserved(_ string, next http.RoundTripper) http.RoundTripper { return next }
+
 func (w *world) logger() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
@@ -107,7 +110,7 @@ func (w *world) logger() *slog.Logger {
 // start runs a worker until the returned function is called, or the test ends.
 func (w *world) start(t *testing.T) (stop func()) {
 	t.Helper()
-	ends, err := openSides(w.cfg, w.logger())
+	ends, err := openSides(w.cfg, unobserved, w.logger())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,17 +5,20 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"example.org/ncm/pkg/config"
 	"example.org/ncm/pkg/cozy"
 	"example.org/ncm/pkg/egress"
 	"example.org/ncm/pkg/queue"
 	"example.org/ncm/pkg/service"
+	"example.org/ncm/pkg/tracing"
 	"example.org/ncm/services/migrator/internal/postgres"
 	"example.org/ncm/services/migrator/internal/transfer"
 	"example.org/ncm/services/migrator/internal/worker"
@@ -44,12 +47,21 @@ func (*runCommand) Run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	logger.InfoContext(ctx, "settings", "settings", config.Redacted("", &cfg))
-	ledger, err := postgres.Open(ctx, cfg.DatabaseURL.Reveal(), cfg.DatabaseConns)
+	provider, flush, err := cfg.Export.Open(ctx, "migrator", service.Version(), logger)
+	if err != nil {
+		return err
+	}
+	defer flush()
+	var options []postgres.Option
+	if provider != nil {
+		options = append(options, postgres.Traced(provider))
+	}
+	ledger, err := postgres.Open(ctx, cfg.DatabaseURL.Reveal(), cfg.DatabaseConns, options...)
 	if err != nil {
 		return err
 	}
 	defer ledger.Close()
-	parts, err := assemble(ctx, &cfg, ledger, logger)
+	parts, err := assemble(ctx, &cfg, ledger, provider, logger)
 	if err != nil {
 		return err
 	}
@@ -57,9 +69,13 @@ func (*runCommand) Run(ctx context.Context, stdout io.Writer) error {
 }
 
 // assemble makes the parts, in the order in which they start.
-func assemble(ctx context.Context, cfg *runConfig, ledger *postgres.Ledger, logger *slog.Logger) ([]service.Part, error) {
+func assemble(ctx context.Context, cfg *runConfig, ledger *postgres.Ledger, provider trace.TracerProvider, logger *slog.Logger) ([]service.Part, error) {
 	registry := service.NewRegistry()
-	ends, err := openSides(cfg, logger)
+	worker.RegisterOverview(registry, ledger, logger)
+	answers := egress.NewMetrics(registry)
+	ends, err := openSides(cfg, func(side string, next http.RoundTripper) http.RoundTripper {
+		return tracing.Transport(provider, side, answers.Observe(side, next))
+	}, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -70,10 +86,11 @@ func assemble(ctx context.Context, cfg *runConfig, ledger *postgres.Ledger, logg
 		Sides:   ends,
 		Logger:  logger,
 		Metrics: worker.NewMetrics(registry),
+		Tracer:  tracing.Tracer(provider),
 		Slots:   cfg.Slots, Transfers: cfg.Transfers, Listers: cfg.Listers, Attempts: cfg.Attempts, Archives: cfg.Archives,
 		LeaseTTL: cfg.LeaseTTL, SliceTime: cfg.SliceTime, DrainGrace: cfg.DrainGrace,
 	})
-	consumer, err := newConsumer(cfg, ledger, ends.hosts, registry, logger)
+	consumer, err := newConsumer(cfg, ledger, ends.hosts, registry, provider, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +102,11 @@ func assemble(ctx context.Context, cfg *runConfig, ledger *postgres.Ledger, logg
 	if err != nil {
 		return nil, err
 	}
-	return []service.Part{
+	debug, err := cfg.Parts(ctx, logger)
+	if err != nil {
+		return nil, err
+	}
+	return append(debug,
 		ops.Part(),
 		service.Loop("listener", func(ctx context.Context) error { return listen(ctx, ledger, engine, logger) }),
 		service.Loop("worker", func(ctx context.Context) error {
@@ -95,18 +116,18 @@ func assemble(ctx context.Context, cfg *runConfig, ledger *postgres.Ledger, logg
 			return engine.Run(ctx)
 		}),
 		service.Loop("consumer", consumer.Run),
-	}, nil
+	), nil
 }
 
-func openSides(cfg *runConfig, logger *slog.Logger) (*sides, error) {
-	stack, hosts, err := cfg.Open(cozy.DefaultScope, cfg.Transfers+cfg.Listers, logger)
+func openSides(cfg *runConfig, observe func(string, http.RoundTripper) http.RoundTripper, logger *slog.Logger) (*sides, error) {
+	stack, hosts, err := cfg.Settings.Open(cozy.DefaultScope, cfg.Transfers+cfg.Listers, observe, logger)
 	if err != nil {
 		return nil, err
 	}
 	return &sides{
 		stack:    stack,
 		hosts:    hosts,
-		source:   egress.NewTransport(egress.Options{Allow: cfg.AllowedRanges, MaxIdleConnsPerHost: cfg.Transfers + cfg.Listers}),
+		source:   observe("source", egress.NewTransport(egress.Options{Allow: cfg.AllowedRanges, MaxIdleConnsPerHost: cfg.Transfers + cfg.Listers})),
 		kinds:    cfg.KindsConfig,
 		requests: cfg.Requests,
 		checkURL: cfg.checkSourceURL,
@@ -123,7 +144,9 @@ func owner() string {
 	return host + "/" + uuid.NewString()
 }
 
-func newConsumer(cfg *runConfig, ledger *postgres.Ledger, hosts cozy.Hosts, reg prometheus.Registerer, logger *slog.Logger) (*queue.Consumer, error) {
+func newConsumer(
+	cfg *runConfig, ledger *postgres.Ledger, hosts cozy.Hosts, reg prometheus.Registerer, provider trace.TracerProvider, logger *slog.Logger,
+) (*queue.Consumer, error) {
 	admission := worker.Admission{Ledger: ledger, Host: hosts.Check, Logger: logger}
 	authorities, err := cfg.TLS()
 	if err != nil {
@@ -144,6 +167,7 @@ func newConsumer(cfg *runConfig, ledger *postgres.Ledger, hosts cozy.Hosts, reg 
 		Ready:      ledger.CheckSchema,
 		Logger:     logger,
 		Registerer: reg,
+		Tracing:    provider,
 	})
 }
 

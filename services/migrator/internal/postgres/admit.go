@@ -20,7 +20,7 @@ const lockID = `SELECT pg_advisory_xact_lock(hashtextextended(@id, 0))`
 func (l *Ledger) Admit(ctx context.Context, m transfer.Migration, requested time.Time) (transfer.Admission, error) {
 	args := pgx.NamedArgs{
 		"id": m.ID, "instance": m.Instance, "account": m.AccountID, "source_path": m.SourcePath,
-		"requested": requested, "active_reason": nil, "work": channelWork,
+		"requested": requested, "active_reason": nil, "work": channelWork, "trace_parent": m.TraceParent,
 	}
 	admission, err := l.admit(ctx, args)
 	var server *pgconn.PgError
@@ -49,9 +49,9 @@ func (l *Ledger) admit(ctx context.Context, args pgx.NamedArgs) (transfer.Admiss
 					ELSE 'pending'
 				END AS state
 			)
-			INSERT INTO migration (id, instance, account_id, source_path, requested_at,
+			INSERT INTO migration (id, instance, account_id, source_path, requested_at, trace_parent,
 				state, failure_reason, finished_at, cancel_requested_at)
-			SELECT @id, @instance, @account, @source_path, @requested,
+			SELECT @id, @instance, @account, @source_path, @requested, @trace_parent,
 				state,
 				CASE WHEN state = 'failed' THEN @active_reason END,
 				CASE WHEN state <> 'pending' THEN now() END,

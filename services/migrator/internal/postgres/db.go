@@ -9,9 +9,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/exaring/otelpgx"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/trace"
 
 	"example.org/ncm/services/migrator/internal/transfer"
 )
@@ -31,7 +33,7 @@ type Ledger struct {
 // Open connects lazily: an unreachable database shows at the first statement,
 // so that a worker may start before its database. maxConns is the pool's size.
 // The error never quotes the URL, which holds a password.
-func Open(ctx context.Context, url string, maxConns int32) (*Ledger, error) {
+func Open(ctx context.Context, url string, maxConns int32, options ...Option) (*Ledger, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, errors.New("the database URL is not understood")
@@ -40,11 +42,27 @@ func Open(ctx context.Context, url string, maxConns int32) (*Ledger, error) {
 	cfg.ConnConfig.ConnectTimeout = connectTimeout
 	cfg.ConnConfig.DialFunc = (&net.Dialer{KeepAlive: keepAlive}).DialContext
 	cfg.ConnConfig.RuntimeParams["application_name"] = "migrator"
+	for _, o := range options {
+		o(cfg)
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open the ledger: %w", classify(err))
 	}
 	return &Ledger{pool: pool}, nil
+}
+
+// Option changes how the database is used.
+type Option func(*pgxpool.Config)
+
+// Traced makes a span of each statement that runs within a span. Its name is the
+// statement's first word; arguments are not in it.
+func Traced(provider trace.TracerProvider) Option {
+	return func(cfg *pgxpool.Config) {
+		cfg.ConnConfig.Tracer = otelpgx.NewTracer(
+			otelpgx.WithTracerProvider(provider), otelpgx.WithDisableAcquireTracer(),
+			otelpgx.WithDisableSQLStatementInAttributes(), otelpgx.WithDisableConnectionDetailsInAttributes())
+	}
 }
 
 // Close waits for statements in flight and closes the connections.

@@ -11,7 +11,7 @@ import (
 
 // claimed is the row that Claim returns.
 type claimed struct {
-	ID, Instance, AccountID, SourcePath, TargetDir string
+	ID, Instance, AccountID, SourcePath, TargetDir, TraceParent string
 
 	Term     int64
 	Started  bool
@@ -41,7 +41,7 @@ func (l *Ledger) Claim(ctx context.Context, owner string, ttl time.Duration) (le
 			served_at = now()
 		FROM next
 		WHERE m.id = next.id
-		RETURNING m.id, instance, account_id, source_path, target_dir, m.lease_term AS term,
+		RETURNING m.id, instance, account_id, source_path, target_dir, trace_parent, m.lease_term AS term,
 			m.started_at IS NOT NULL AS started,
 			cancel_requested_at IS NOT NULL AS canceled,
 			pauses, next.lease_owner AS before`,
@@ -53,7 +53,7 @@ func (l *Ledger) Claim(ctx context.Context, owner string, ttl time.Duration) (le
 		Migration: transfer.Migration{
 			ID: row.ID, Instance: row.Instance, AccountID: row.AccountID,
 			SourcePath: row.SourcePath, TargetDir: row.TargetDir,
-			Started: row.Started, Canceled: row.Canceled, Pauses: row.Pauses,
+			Started: row.Started, Canceled: row.Canceled, Pauses: row.Pauses, TraceParent: row.TraceParent,
 		},
 		Owner: owner,
 		Term:  row.Term,

@@ -257,6 +257,7 @@ const addPage = `
 		files_total = files_total + (SELECT count(*) FROM new_files),
 		files_skipped = files_skipped + (SELECT count(*) FROM new_files WHERE state = 'skipped'),
 		bytes_total = bytes_total + (SELECT coalesce(sum(size), 0) FROM new_files WHERE state = 'pending'),
+		progressed_at = now(),
 		changed = changed + 1
 	FROM fence WHERE migration.id = fence.id`
 
@@ -354,5 +355,6 @@ const record = `
 		bytes_total = bytes_total + sums.grown,
 		pauses = CASE WHEN sums.done > 0 THEN 0 ELSE pauses END,
 		pause_reason = CASE WHEN sums.done > 0 THEN NULL ELSE pause_reason END,
+		progressed_at = CASE WHEN sums.done + sums.failed + sums.skipped > 0 THEN now() ELSE progressed_at END,
 		changed = changed + 1
 	FROM fence, sums WHERE migration.id = fence.id`

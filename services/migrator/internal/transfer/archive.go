@@ -6,6 +6,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -155,7 +156,9 @@ func (b *bundler) alone(ctx context.Context, files []File) error {
 // archive is anybody's fault here.
 func (b *bundler) fetch(ctx context.Context, files []File) error {
 	contents := make([][]byte, len(files))
+	started := time.Now()
 	got, err := b.read(ctx, files, contents)
+	b.cfg.Metrics.Archived(len(files), got, time.Since(started))
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

@@ -40,12 +40,14 @@ func (r *run) transfer(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		took := res.took
 		if failure != nil {
 			res = Result{File: f, Outcome: r.outcome(failure, f.Attempts), Reason: failure.Reason}
 		} else {
 			r.progress.Store(true)
 		}
-		r.cfg.Metrics.Transferred(res.Outcome, res.Reason, res.Size, time.Since(started))
+		took.Whole = time.Since(started)
+		r.cfg.Metrics.Transferred(res.Outcome, res.Reason, res.Size, took)
 		r.results <- res // the recorder empties it to the end
 	}
 	return nil
@@ -85,7 +87,9 @@ func reasonOf(err error) Reason {
 // the source has now, also with ErrNameTaken.
 func (r *run) create(ctx context.Context, j job, name string, res *Result) (int64, error) {
 	f := j.File
+	began := time.Now()
 	body, err := r.body(ctx, j)
+	res.took.Source += time.Since(began)
 	if err != nil {
 		return 0, err
 	}
@@ -109,6 +113,8 @@ func (r *run) create(ctx context.Context, j job, name string, res *Result) (int6
 		MD5:       j.md5,
 		Body:      tee{body, sums, size},
 	})
+	res.took.Source += sums.Waited()
+	res.took.Target += time.Since(opened) - sums.Waited()
 	if err != nil && ctx.Err() != nil && sums.Count() == size {
 		stored, err = r.arrived(ctx, f, name, size, sums.MD5(), err)
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 )
 
 // digest sums a body while it passes by. An HTTP client may still read a body
@@ -17,6 +18,7 @@ import (
 type digest struct {
 	mu      sync.Mutex
 	cut     bool // nothing more may pass
+	waited  time.Duration
 	md5     hash.Hash
 	known   []byte // the MD5 where it is known before; md5 is nil then
 	count   int64
@@ -49,10 +51,18 @@ func newDigest(checksums string, known []byte) *digest {
 }
 
 func (d *digest) Write(p []byte) (int, error) {
+	if err := d.pass(p, 0); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// pass sums bytes for which the source was waited for.
+func (d *digest) pass(p []byte, waited time.Duration) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.cut {
-		return 0, errCut
+		return errCut
 	}
 	if d.known == nil {
 		d.md5.Write(p)
@@ -61,7 +71,8 @@ func (d *digest) Write(p []byte) (int, error) {
 		d.other.Write(p)
 	}
 	d.count += int64(len(p))
-	return len(p), nil
+	d.waited += waited
+	return nil
 }
 
 // errCut is what a reader of a cut body gets.
@@ -76,8 +87,9 @@ type tee struct {
 }
 
 func (t tee) Read(p []byte) (int, error) {
+	asked := time.Now()
 	n, err := t.Body.Read(p)
-	if _, cut := t.Write(p[:n]); cut != nil {
+	if cut := t.pass(p[:n], time.Since(asked)); cut != nil {
 		return 0, cut
 	}
 	if t.Body.Size < 0 && err == nil && t.Count() == t.size {
@@ -118,6 +130,13 @@ func (d *digest) Count() int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.count
+}
+
+// Waited is how long the source was waited for so far.
+func (d *digest) Waited() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.waited
 }
 
 // Confirms says whether the source's claim holds, or there is none.

@@ -35,13 +35,22 @@ type Config struct {
 
 // Metrics is told what the engine does. Safe for concurrent use.
 type Metrics interface {
-	// Transferred counts a file's result; size is in bytes, took is the time of
-	// the whole transfer.
-	Transferred(o Outcome, r Reason, size int64, took time.Duration)
+	// Transferred counts a file's result; size is in bytes.
+	Transferred(o Outcome, r Reason, size int64, took Took)
+	// Archived counts an archive of the source: how many files it was asked for, and
+	// how many came.
+	Archived(asked, came int, took time.Duration)
 	// Retried counts an error that is tried again.
 	Retried(side Side, r Reason)
-	// Listed counts a folder that was listed whole.
-	Listed(entries int, took time.Duration)
+	// Listed counts a folder's result.
+	Listed(o Outcome, r Reason, took time.Duration)
+}
+
+// Took is where the time of a transfer went, tries in place included.
+type Took struct {
+	Whole  time.Duration
+	Source time.Duration // waiting for the source's answers and bytes; archives are counted by themselves
+	Target time.Duration // waiting for the target to take them and to answer
 }
 
 // EndKind says why a slice ended without an error.
@@ -185,6 +194,7 @@ func (b bell) ring() {
 
 type noMetrics struct{}
 
-func (noMetrics) Transferred(Outcome, Reason, int64, time.Duration) {}
-func (noMetrics) Retried(Side, Reason)                              {}
-func (noMetrics) Listed(int, time.Duration)                         {}
+func (noMetrics) Transferred(Outcome, Reason, int64, Took) {}
+func (noMetrics) Archived(int, int, time.Duration)         {}
+func (noMetrics) Retried(Side, Reason)                     {}
+func (noMetrics) Listed(Outcome, Reason, time.Duration)    {}

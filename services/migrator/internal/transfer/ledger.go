@@ -107,6 +107,8 @@ type Result struct {
 	TargetID   string // with Done
 	TargetName string // with Done, where it differs from the file's name
 	Note       string // for the report
+
+	took Took
 }
 
 // FolderResult is a folder that could not be listed.

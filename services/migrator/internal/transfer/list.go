@@ -63,12 +63,14 @@ func (r *run) feedFolders(ctx context.Context, out chan<- Folder) error {
 
 // listFolder lists one folder, and records what became of it.
 func (r *run) listFolder(ctx context.Context, f Folder) error {
+	started := time.Now()
 	failure, err := r.retry(ctx, func() error { return r.listOnce(ctx, f) })
 	if err != nil {
 		return err
 	}
 	if failure == nil {
 		r.progress.Store(true)
+		r.cfg.Metrics.Listed(Done, "", time.Since(started))
 		return nil
 	}
 	if f.Path == "" && failure.Class == EntryFails {
@@ -76,6 +78,7 @@ func (r *run) listFolder(ctx context.Context, f Folder) error {
 		return failure
 	}
 	res := FolderResult{Folder: f, Outcome: r.outcome(failure, f.Attempts), Reason: failure.Reason}
+	r.cfg.Metrics.Listed(res.Outcome, res.Reason, time.Since(started))
 	_, err = retryLedger(ctx, func() (struct{}, error) {
 		return struct{}{}, r.cfg.Ledger.RecordFolder(ctx, res)
 	})
@@ -85,11 +88,9 @@ func (r *run) listFolder(ctx context.Context, f Folder) error {
 // listOnce adds a folder's children to the ledger and makes the folder in the
 // target, in the order that leaves none behind whose listing can't be read.
 func (r *run) listOnce(ctx context.Context, f Folder) error {
-	started := time.Now()
 	page := Page{Folder: f}
-	since, entries := time.Now(), 0
+	since := time.Now()
 	self, err := r.cfg.Source.List(ctx, f.Path, func(e Entry) error {
-		entries++
 		page.Entries = append(page.Entries, e)
 		if len(page.Entries) < pageEntries && time.Since(since) < pageAge {
 			return nil
@@ -105,11 +106,7 @@ func (r *run) listOnce(ctx context.Context, f Folder) error {
 	}
 	r.source.ok()
 	page.Complete, page.Self = true, self
-	if err := r.addPage(ctx, &page); err != nil {
-		return err
-	}
-	r.cfg.Metrics.Listed(entries, time.Since(started))
-	return nil
+	return r.addPage(ctx, &page)
 }
 
 // makeFolder finds or makes the target's folder for f, which is not known to exist.

@@ -24,6 +24,9 @@ type Migration struct {
 	Started    bool
 	Canceled   bool // a cancellation was asked for
 	Pauses     int  // in a row, without progress between
+	// TraceParent is the trace that the request was part of, in W3C form. Empty:
+	// none.
+	TraceParent string
 }
 
 // Lease is the right of one worker to one migration, from Claim until it is
@@ -85,4 +88,16 @@ const (
 type Renewal struct {
 	Canceled bool // the user wants the migration to end
 	Waiting  bool // another migration is due and has no slot
+}
+
+// Overview is what all migrations together are like at one moment, for metrics.
+type Overview struct {
+	States map[State]int64
+	Paused map[Reason]int64 // active, by what is away
+
+	Waiting   int64         // due, and without a holder
+	Wait      time.Duration // the longest that one of them has been due
+	Stalled   time.Duration // the longest that one with a holder has got nothing done
+	MirrorLag time.Duration // the longest that a tracking document has been behind
+	Bytes     int64         // the ledger's size on disk
 }

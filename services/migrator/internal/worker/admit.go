@@ -9,6 +9,7 @@ import (
 
 	"example.org/ncm/pkg/contract"
 	"example.org/ncm/pkg/failpoint"
+	"example.org/ncm/pkg/tracing"
 	"example.org/ncm/services/migrator/internal/transfer"
 )
 
@@ -38,6 +39,7 @@ func (a Admission) Requested(ctx context.Context, body []byte) error {
 	}
 	admission, err := a.Ledger.Admit(ctx, transfer.Migration{
 		ID: msg.MigrationID, Instance: host, AccountID: msg.AccountID, SourcePath: msg.SourcePath,
+		TraceParent: tracing.Parent(ctx),
 	}, time.Unix(msg.Timestamp, 0))
 	if err != nil {
 		return fmt.Errorf("admit migration %s: %w", msg.MigrationID, err)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"example.org/ncm/services/migrator/internal/transfer"
 )
@@ -13,10 +14,14 @@ type Metrics struct {
 	entries   *prometheus.CounterVec
 	bytes     prometheus.Counter
 	transfer  prometheus.Histogram
+	waiting   map[transfer.Side]prometheus.Counter
+	archives  prometheus.Histogram
+	archived  map[bool]prometheus.Counter // by whether they came
 	retries   *prometheus.CounterVec
 	listings  prometheus.Histogram
 	slices    *prometheus.CounterVec
 	sliceTime prometheus.Histogram
+	slots     prometheus.Gauge
 	busy      prometheus.Gauge
 	takeovers prometheus.Counter
 	mirrors   prometheus.Counter
@@ -26,50 +31,80 @@ var _ transfer.Metrics = (*Metrics)(nil)
 
 // NewMetrics registers the metrics.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
-	m := &Metrics{
-		entries: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "migrator_files_total", Help: "Files that got a result, by result and reason.",
-		}, []string{"result", "reason"}),
-		bytes: prometheus.NewCounter(prometheus.CounterOpts{
+	f := promauto.With(reg)
+	waiting := f.NewCounterVec(prometheus.CounterOpts{
+		Name: "migrator_transfer_wait_seconds_total",
+		Help: "Time that transfers waited for a side: the source's answers and bytes, the target to take them and to answer.",
+	}, []string{"side"})
+	archived := f.NewCounterVec(prometheus.CounterOpts{
+		Name: "migrator_archived_files_total", Help: "Files that archives of the source were asked for: came, or missing and asked for by themselves.",
+	}, []string{"result"})
+	return &Metrics{
+		archives: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "migrator_archive_duration_seconds", Help: "Time to read one archive of small files from the source.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 4, 10),
+		}),
+		archived: map[bool]prometheus.Counter{
+			true: archived.WithLabelValues("came"), false: archived.WithLabelValues("missing"),
+		},
+		entries: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "migrator_entries_total", Help: "Files and folders that got a result, by result and reason.",
+		}, []string{"kind", "result", "reason"}),
+		bytes: f.NewCounter(prometheus.CounterOpts{
 			Name: "migrator_copied_bytes_total", Help: "Bytes of files copied and verified.",
 		}),
-		transfer: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "migrator_transfer_seconds", Help: "Time of one file, retries in place included.",
+		transfer: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "migrator_transfer_duration_seconds", Help: "Time of one file, retries in place included.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 10),
 		}),
-		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
+		waiting: map[transfer.Side]prometheus.Counter{
+			transfer.SideSource: waiting.WithLabelValues(string(transfer.SideSource)),
+			transfer.SideTarget: waiting.WithLabelValues(string(transfer.SideTarget)),
+		},
+		retries: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "migrator_retries_total", Help: "Errors that were tried again, by side and reason.",
 		}, []string{"side", "reason"}),
-		listings: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "migrator_listing_seconds", Help: "Time to list one folder.",
+		listings: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "migrator_listing_duration_seconds", Help: "Time of one folder, retries in place included.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 10),
 		}),
-		slices: prometheus.NewCounterVec(prometheus.CounterOpts{
+		slices: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "migrator_slices_total", Help: "Slices by how they ended.",
 		}, []string{"end"}),
-		sliceTime: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "migrator_slice_seconds", Help: "Time of one slice.",
+		sliceTime: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "migrator_slice_duration_seconds", Help: "Time of one slice.",
 			Buckets: prometheus.ExponentialBuckets(0.1, 4, 10),
 		}),
-		busy: prometheus.NewGauge(prometheus.GaugeOpts{
+		slots: f.NewGauge(prometheus.GaugeOpts{
+			Name: "migrator_slots", Help: "Migrations that this worker can work on at once.",
+		}),
+		busy: f.NewGauge(prometheus.GaugeOpts{
 			Name: "migrator_slots_busy", Help: "Slots that hold a lease.",
 		}),
-		takeovers: prometheus.NewCounter(prometheus.CounterOpts{
+		takeovers: f.NewCounter(prometheus.CounterOpts{
 			Name: "migrator_takeovers_total", Help: "Leases taken after their holder let them run out.",
 		}),
-		mirrors: prometheus.NewCounter(prometheus.CounterOpts{
+		mirrors: f.NewCounter(prometheus.CounterOpts{
 			Name: "migrator_mirror_failures_total", Help: "Writes of a tracking document that failed.",
 		}),
 	}
-	reg.MustRegister(m.entries, m.bytes, m.transfer, m.retries, m.listings, m.slices, m.sliceTime, m.busy, m.takeovers, m.mirrors)
-	return m
 }
 
 // Transferred implements transfer.Metrics.
-func (m *Metrics) Transferred(o transfer.Outcome, r transfer.Reason, size int64, took time.Duration) {
-	m.entries.WithLabelValues(string(o), string(r)).Inc()
+func (m *Metrics) Transferred(o transfer.Outcome, r transfer.Reason, size int64, took transfer.Took) {
+	m.entries.WithLabelValues("file", string(o), string(r)).Inc()
 	m.bytes.Add(float64(size))
-	m.transfer.Observe(took.Seconds())
+	m.transfer.Observe(took.Whole.Seconds())
+	m.waiting[transfer.SideSource].Add(took.Source.Seconds())
+	m.waiting[transfer.SideTarget].Add(took.Target.Seconds())
+}
+
+// Archived implements transfer.Metrics. The source was waited for meanwhile.
+func (m *Metrics) Archived(asked, came int, took time.Duration) {
+	m.archives.Observe(took.Seconds())
+	m.archived[true].Add(float64(came))
+	m.archived[false].Add(float64(asked - came))
+	m.waiting[transfer.SideSource].Add(took.Seconds())
 }
 
 // Retried implements transfer.Metrics.
@@ -78,7 +113,10 @@ func (m *Metrics) Retried(side transfer.Side, r transfer.Reason) {
 }
 
 // Listed implements transfer.Metrics.
-func (m *Metrics) Listed(_ int, took time.Duration) { m.listings.Observe(took.Seconds()) }
+func (m *Metrics) Listed(o transfer.Outcome, r transfer.Reason, took time.Duration) {
+	m.entries.WithLabelValues("folder", string(o), string(r)).Inc()
+	m.listings.Observe(took.Seconds())
+}
 
 func (m *Metrics) claimed(takenOver bool) {
 	m.busy.Inc()

@@ -9,7 +9,11 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
 	"example.org/ncm/pkg/failpoint"
+	"example.org/ncm/pkg/tracing"
 	"example.org/ncm/services/migrator/internal/transfer"
 )
 
@@ -18,6 +22,9 @@ const (
 	lastWrites = 5 * time.Second
 	// ledgerWait is when a slice that the ledger ended is due again.
 	ledgerWait = 2 * time.Second
+	// sliceSpans and endSpans are the most spans of a slice, and of what ends it.
+	sliceSpans = 100
+	endSpans   = 20
 )
 
 // serve runs one slice under a lease that was just claimed, to the write that
@@ -25,22 +32,26 @@ const (
 func (w *Worker) serve(stop context.Context, lease transfer.Lease, takenOver bool) {
 	log := w.cfg.Logger.With("migration", lease.ID, "instance", lease.Instance, "term", lease.Term)
 	started := time.Now()
-	log.InfoContext(stop, "slice started", "taken_over", takenOver)
 
 	// The slice outlives the signal to stop; its holder is who ends it.
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(stop))
 	defer cancel(nil)
+	ctx, span := w.span(ctx, lease, takenOver)
+	defer span.End()
+	log.InfoContext(ctx, "slice started", "taken_over", takenOver)
 	h := &holder{lease: lease, ledger: w.cfg.Ledger, ttl: w.cfg.LeaseTTL, cancel: cancel, drain: make(chan struct{})}
 	w.register(lease.ID, h)
 	defer w.register(lease.ID, nil)
 
+	bounded := tracing.WithBudget(ctx, sliceSpans)
 	var helpers sync.WaitGroup
-	helpersCtx, endHelpers := context.WithCancel(ctx)
+	helpersCtx, endHelpers := context.WithCancel(bounded)
 	helpers.Go(func() { h.renew(helpersCtx, started.Add(w.cfg.SliceTime)) })
 	helpers.Go(func() { w.mirrorWhile(helpersCtx, h, log) })
 	helpers.Go(func() { w.stopWith(helpersCtx, stop, h) })
 
-	end, err := w.work(ctx, lease, h.drain)
+	end, err := w.work(bounded, lease, h.drain)
+	ctx = tracing.WithBudget(ctx, endSpans)
 	s := w.settlement(ctx, lease, end, err)
 	if err := w.settle(ctx, lease, s); err != nil {
 		log.WarnContext(ctx, "slice not settled", "error", err)
@@ -49,12 +60,21 @@ func (w *Worker) serve(stop context.Context, lease transfer.Lease, takenOver boo
 	helpers.Wait()
 	w.cfg.Metrics.sliceEnded(s.name(), time.Since(started))
 	s.log(ctx, log, time.Since(started), err)
+	span.SetAttributes(attribute.String("end", s.name()), attribute.String("reason", string(s.reason)))
 	if s.state != "" {
 		// If we stop here, the migration has ended and its document still says
 		// running: the sweep of any worker writes it.
 		failpoint.Here(failpoint.Finished)
 		w.mirrorFinal(ctx, h, log)
 	}
+}
+
+// span begins a slice's span in the trace of the migration's request, whoever
+// worked on it before.
+func (w *Worker) span(ctx context.Context, lease transfer.Lease, takenOver bool) (context.Context, trace.Span) {
+	return w.cfg.Tracer.Start(tracing.WithParent(ctx, lease.TraceParent), "slice", trace.WithAttributes(
+		attribute.String("migration.id", lease.ID), attribute.String("instance", lease.Instance),
+		attribute.Int64("term", lease.Term), attribute.Bool("taken_over", takenOver)))
 }
 
 func (w *Worker) register(id string, h *holder) {

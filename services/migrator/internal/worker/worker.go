@@ -7,13 +7,15 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"example.org/ncm/pkg/failpoint"
+	"example.org/ncm/pkg/tracing"
 	"example.org/ncm/services/migrator/internal/transfer"
 )
 
-// Config is what a worker needs. All fields but the times are required.
+// Config is what a worker needs. All fields but the tracer and the times are required.
 type Config struct {
 	Owner  string // unique among all workers, and new at each start
 	Ledger Ledger
@@ -22,6 +24,7 @@ type Config struct {
 	Sides   Sides
 	Logger  *slog.Logger
 	Metrics *Metrics
+	Tracer  trace.Tracer // nil: no spans
 
 	Slots     int  // migrations worked on at once
 	Transfers int  // files copied at once, per migration
@@ -53,6 +56,10 @@ func New(cfg Config) *Worker {
 	setDefault(&cfg.Poll, 2*time.Second)
 	setDefault(&cfg.DrainGrace, 1500*time.Millisecond)
 	setDefault(&cfg.Heartbeat, time.Minute)
+	if cfg.Tracer == nil {
+		cfg.Tracer = tracing.Tracer(nil)
+	}
+	cfg.Metrics.slots.Set(float64(cfg.Slots))
 	return &Worker{
 		cfg:     cfg,
 		mirror:  mirror{ledger: cfg.Ledger, sides: cfg.Sides},

@@ -9,7 +9,9 @@ import (
 
 	"example.org/ncm/pkg/config"
 	"example.org/ncm/pkg/queue"
+	"example.org/ncm/pkg/service"
 	"example.org/ncm/pkg/stack"
+	"example.org/ncm/pkg/telemetry"
 )
 
 // Config is what an operator can set. The descriptions are the operator's
@@ -21,6 +23,8 @@ type Config struct {
 
 	queue.Broker
 	stack.Settings
+	telemetry.Export
+	service.DebugSettings
 
 	AllowHTTP     bool           `envconfig:"ALLOW_HTTP_NEXTCLOUD" default:"false" desc:"allow Nextclouds without TLS, for development"`
 	AllowedRanges []netip.Prefix `envconfig:"ALLOWED_PRIVATE_RANGES" desc:"networks such as 10.1.0.0/16 that a Nextcloud may be in although they are not public"`
@@ -39,7 +43,7 @@ var _ config.Validator = (*Config)(nil)
 
 // Validate reports what no single field can know.
 func (c *Config) Validate() error {
-	faults := []error{c.Broker.Validate(), c.Settings.Validate()}
+	faults := []error{c.Broker.Validate(), c.Settings.Validate(), c.Export.Validate(), c.DebugSettings.Validate()}
 	if err := new(slog.Level).UnmarshalText([]byte(c.LogLevel)); err != nil {
 		faults = append(faults, fmt.Errorf("LOG_LEVEL: %w", err))
 	}

@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"example.org/ncm/pkg/config"
 	"example.org/ncm/pkg/egress"
 	"example.org/ncm/pkg/queue"
 	"example.org/ncm/pkg/service"
+	"example.org/ncm/pkg/tracing"
 	"example.org/ncm/services/trigger/internal/httpapi"
 	"example.org/ncm/services/trigger/internal/instance"
 	"example.org/ncm/services/trigger/internal/limit"
@@ -34,6 +36,9 @@ type program struct {
 	ops, api  *service.Server
 	drain     time.Duration
 	grace     time.Duration
+	debug     []service.Part
+	tracing   trace.TracerProvider // nil: off
+	flush     func()
 }
 
 func newProgram(ctx context.Context, c Config, stdout io.Writer) (*program, error) {
@@ -43,12 +48,16 @@ func newProgram(ctx context.Context, c Config, stdout io.Writer) (*program, erro
 	}
 	registry := service.NewRegistry()
 	p := &program{logger: logger, drain: c.DrainDelay, grace: c.ShutdownTime}
+	p.tracing, p.flush, err = c.Export.Open(ctx, "trigger", service.Version(), logger)
+	if err != nil {
+		return nil, fmt.Errorf("read settings: %w", err)
+	}
 	authorities, err := c.TLS()
 	if err != nil {
 		return nil, fmt.Errorf("read settings: %w", err)
 	}
 	p.publisher, err = queue.NewPublisher(queue.PublisherConfig{
-		URL: c.RabbitMQURL.Reveal(), TLS: authorities, Name: "trigger", Logger: logger, Registerer: registry,
+		URL: c.RabbitMQURL.Reveal(), TLS: authorities, Name: "trigger", Logger: logger, Registerer: registry, Tracing: p.tracing,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("RABBITMQ_URL: %w", err)
@@ -63,6 +72,9 @@ func newProgram(ctx context.Context, c Config, stdout io.Writer) (*program, erro
 	})
 	if err := p.listen(ctx, c, handler); err != nil {
 		return nil, err
+	}
+	if p.debug, err = c.Parts(ctx, logger); err != nil {
+		return nil, fmt.Errorf("read settings: %w", err)
 	}
 	logger.Info("starting", "settings", config.Redacted("", &c), "api", p.api.Addr().String(), "ops", p.ops.Addr().String())
 	return p, nil
@@ -87,7 +99,8 @@ func (p *program) listen(ctx context.Context, c Config, handler http.Handler) (e
 // run serves until ctx ends. Parts stop from the last to the first: requests in
 // hand still need the broker, and operators see the process to its end.
 func (p *program) run(ctx context.Context) error {
-	return service.Run(ctx, p.logger, p.grace, //nolint:wrapcheck // names the parts
+	defer p.flush()
+	return service.Run(ctx, p.logger, p.grace, append(p.debug, //nolint:wrapcheck // names the parts
 		service.Loop("publisher", p.publisher.Run),
 		p.ops.Part(),
 		p.api.Part(),
@@ -97,12 +110,16 @@ func (p *program) run(ctx context.Context) error {
 			return nil
 		}),
 		p.checks.Drain(p.drain),
-	)
+	)...)
 }
 
 // newHandler wires the domain and its adapters.
 func (p *program) newHandler(c Config, metrics prometheus.Registerer) (http.Handler, error) {
-	client, hosts, err := c.Open(instance.Scope, instanceConns, p.logger)
+	answers := egress.NewMetrics(metrics)
+	observe := func(side string, next http.RoundTripper) http.RoundTripper {
+		return tracing.Transport(p.tracing, side, answers.Observe(side, next))
+	}
+	client, hosts, err := c.Settings.Open(instance.Scope, instanceConns, observe, p.logger)
 	if err != nil {
 		return nil, fmt.Errorf("open stack: %w", err)
 	}
@@ -113,8 +130,8 @@ func (p *program) newHandler(c Config, metrics prometheus.Registerer) (http.Hand
 			limit.Rate{Burst: c.InstanceChecks, Every: c.CheckEvery},
 			limit.Rate{Burst: c.LoginChecks, Every: c.CheckEvery},
 		),
-		Logins:          nextcloud.New(sourceConfig(c, 0)),
-		Sources:         nextcloud.NewSources(sourceConfig(c, nextcloud.MaxWait)),
+		Logins:          nextcloud.New(sourceConfig(c, 0, observe)),
+		Sources:         nextcloud.NewSources(sourceConfig(c, nextcloud.MaxWait, observe)),
 		Accounts:        store,
 		Documents:       store,
 		Targets:         store,
@@ -123,7 +140,7 @@ func (p *program) newHandler(c Config, metrics prometheus.Registerer) (http.Hand
 		DeleteUnchecked: c.DeleteUnchecked,
 	})
 	handler, err := httpapi.New(httpapi.Config{
-		Desk: p.desk, Hosts: hosts, Scheme: c.InstanceScheme, Logger: p.logger, Metrics: metrics,
+		Desk: p.desk, Hosts: hosts, Scheme: c.InstanceScheme, Logger: p.logger, Metrics: metrics, Tracing: p.tracing,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make API: %w", err)
@@ -133,10 +150,10 @@ func (p *program) newHandler(c Config, metrics prometheus.Registerer) (http.Hand
 
 // sourceConfig is how hosts are reached that users type. wait is the longest for
 // the header of an answer, zero the default.
-func sourceConfig(c Config, wait time.Duration) nextcloud.Config {
+func sourceConfig(c Config, wait time.Duration, observe func(string, http.RoundTripper) http.RoundTripper) nextcloud.Config {
 	return nextcloud.Config{
 		Client: &http.Client{
-			Transport:     egress.NewTransport(egress.Options{Allow: c.AllowedRanges, Headers: wait}),
+			Transport:     observe("source", egress.NewTransport(egress.Options{Allow: c.AllowedRanges, Headers: wait})),
 			CheckRedirect: egress.CheckRedirect,
 		},
 		AllowHTTP: c.AllowHTTP,

@@ -14,6 +14,11 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"example.org/ncm/pkg/tracing"
 )
 
 const requestIDHeader = "X-Request-Id"
@@ -64,16 +69,18 @@ func noteOf(r *http.Request) *note {
 	return &note{}
 }
 
-// observer writes one log line and counts each request.
+// observer writes one log line, counts each request and makes it a span.
 type observer struct {
 	logger   *slog.Logger
+	tracer   trace.Tracer
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 }
 
-func newObserver(logger *slog.Logger, metrics prometheus.Registerer) (*observer, error) {
+func newObserver(logger *slog.Logger, metrics prometheus.Registerer, tracer trace.Tracer) (*observer, error) {
 	o := &observer{
 		logger: logger,
+		tracer: tracer,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "trigger_http_requests_total", Help: "Requests answered.",
 		}, []string{"route", "method", "code"}),
@@ -93,11 +100,40 @@ func newObserver(logger *slog.Logger, metrics prometheus.Registerer) (*observer,
 func (o *observer) middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start, n := time.Now(), &note{}
-		r = r.WithContext(context.WithValue(r.Context(), noteKey{}, n))
+		r, span := o.begin(r.WithContext(context.WithValue(r.Context(), noteKey{}, n)))
 		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
-		defer func() { o.done(r, ww, n, time.Since(start)) }()
+		defer func() {
+			o.done(r, ww, n, time.Since(start))
+			describe(span, r, ww.Status(), n)
+			span.End()
+		}()
 		next.ServeHTTP(ww, r)
 	})
+}
+
+// begin starts a request's span. Anybody may call: the trace that a caller names
+// is linked, and decides nothing about ours.
+func (o *observer) begin(r *http.Request) (*http.Request, trace.Span) {
+	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
+	theirs := trace.SpanContextFromContext(tracing.WithParent(r.Context(), r.Header.Get(tracing.Header)))
+	if theirs.IsValid() {
+		options = append(options, trace.WithLinks(trace.Link{SpanContext: theirs}))
+	}
+	ctx, span := o.tracer.Start(r.Context(), methodOf(r), options...)
+	return r.WithContext(ctx), span
+}
+
+func describe(span trace.Span, r *http.Request, status int, n *note) {
+	if !span.IsRecording() {
+		return
+	}
+	span.SetName(methodOf(r) + " " + routeOf(r))
+	span.SetAttributes(
+		attribute.String("http.request.method", methodOf(r)), attribute.String("http.route", routeOf(r)),
+		attribute.Int("http.response.status_code", status), attribute.String("instance", n.instance))
+	if status >= http.StatusInternalServerError {
+		span.SetStatus(codes.Error, "")
+	}
 }
 
 func (o *observer) done(r *http.Request, w middleware.WrapResponseWriter, n *note, took time.Duration) {

@@ -13,7 +13,9 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
+	"example.org/ncm/pkg/tracing"
 	"example.org/ncm/services/trigger/internal/request"
 )
 
@@ -45,13 +47,14 @@ type Hosts interface {
 	Check(host string) (instance string, err error)
 }
 
-// Config is what the interface needs; all fields are required.
+// Config is what the interface needs; all fields but Tracing are required.
 type Config struct {
 	Desk    Desk
 	Hosts   Hosts
 	Scheme  string // of the instances and their apps: https or http
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
+	Tracing trace.TracerProvider // nil: no spans
 }
 
 // requestTimeout bounds a request as a whole; what the domain does has ceilings
@@ -68,7 +71,7 @@ type server struct {
 // New returns the handler of all routes. It registers its metrics once, and so
 // can be made once for each registry.
 func New(cfg Config) (http.Handler, error) {
-	observe, err := newObserver(cfg.Logger, cfg.Metrics)
+	observe, err := newObserver(cfg.Logger, cfg.Metrics, tracing.Tracer(cfg.Tracing))
 	if err != nil {
 		return nil, err
 	}
