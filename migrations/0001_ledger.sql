@@ -7,6 +7,7 @@ CREATE TABLE migration (
     instance      text        NOT NULL,
     account_id    text        NOT NULL,
     source_path   text        NOT NULL,
+    source_is_file boolean    NOT NULL DEFAULT false, -- known from the first slice on
     target_dir    text        NOT NULL DEFAULT '', -- known from the first slice on
 
     state         text        NOT NULL DEFAULT 'pending'

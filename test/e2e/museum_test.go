@@ -147,14 +147,20 @@ func TestASourcePathMayBeAFolderOrAFile(t *testing.T) {
 	r.StartMigrator(nil)
 	trigger := r.StartTrigger(nil)
 	for i, path := range []string{"Names/two\r\nlines", "Marks/old favourite.txt", "Names/line\nbreak.txt", "single share.txt"} {
-		cozy := r.AddInstance(fmt.Sprint("user", i, rig.InstanceSuffix))
-		order := r.Order(alice)
+		cozy, order := r.AddInstance(fmt.Sprint("user", i, rig.InstanceSuffix)), r.Order(alice)
 		order.SourcePath = "/" + path
 		doc := cozy.AwaitStatus(trigger.MustStart(t, cozy, order), contract.StatusCompleted, 30*time.Second)
 		want, _, _ := museum.Expect(museum.Below(exhibits, path))
 		wantArrivals(t, want, cozy, nil)
-		if doc.Progress.FilesImported != 1 || doc.SourcePath != order.SourcePath {
+		if doc.Progress.FilesImported != 1 || doc.Progress.FilesTotal != 1 || doc.SourcePath != order.SourcePath {
 			t.Errorf("%q: progress %+v, source path %q", path, doc.Progress, doc.SourcePath)
 		}
+	}
+
+	cozy, order := r.AddInstance(host), r.Order(alice)
+	order.SourcePath = "/Closed/gone.txt"
+	doc := cozy.AwaitStatus(trigger.MustStart(t, cozy, order), contract.StatusCompleted, 30*time.Second)
+	if len(doc.Errors) != 1 || doc.Errors[0].Path != order.SourcePath {
+		t.Errorf("errors %+v, want one of %s", doc.Errors, order.SourcePath)
 	}
 }

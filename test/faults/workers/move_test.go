@@ -2,6 +2,7 @@ package workers_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,6 +61,28 @@ func (m *move) fill(folders, filesInEach int) {
 	for n := range folders {
 		m.Generate(m.user, fmt.Sprintf("folder %03d", n), filesInEach, 4000)
 	}
+}
+
+// mark makes favourites of all files and folders.
+func (m *move) mark(t *testing.T) {
+	t.Helper()
+	for e, err := range m.Files(m.user) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Set(m.user, e.Path, map[string]any{"favorite": true})
+	}
+}
+
+// unmarked are the files and folders in the target that are no favourites.
+func (m *move) unmarked(t *testing.T) (paths []string) {
+	t.Helper()
+	for _, e := range m.cozy.Entries() {
+		if strings.HasPrefix(e.Path, rig.TargetDir+"/") && !e.Favorite {
+			paths = append(paths, e.Path)
+		}
+	}
+	return paths
 }
 
 func (m *move) requestBody() string {

@@ -68,6 +68,9 @@ func TestAWorkerThatDiesBetweenTwoWritesIsRepaired(t *testing.T) {
 			if files, _ := m.inTarget(t); files <= m.done(t) {
 				t.Errorf("the target has %d files, the ledger knows of %d", files, m.done(t))
 			}
+			if len(m.unmarked(t)) == 0 {
+				t.Error("all files in the target are favourites: none was met before it was marked")
+			}
 		}),
 		"final state in the ledger and tracking document": completes(failpoint.Finished, func(t *testing.T, m *move) {
 			if doc := m.cozy.Tracking(m.id); m.state(t) != "completed" || doc.Status.Final() {
@@ -84,9 +87,13 @@ func TestAWorkerThatDiesBetweenTwoWritesIsRepaired(t *testing.T) {
 			t.Parallel()
 			m := newMove(t, backends.New(t), "alice")
 			m.fill(4, 30)
+			m.mark(t)
 			m.slow(30 * time.Millisecond)
 			crossWindow(t, m, w)
 			aftermath(t, m)
+			if left := m.unmarked(t); w.ends == contract.StatusCompleted && len(left) > 0 {
+				t.Errorf("no favourites are %q", left)
+			}
 		})
 	}
 }

@@ -90,8 +90,9 @@ func (l *Ledger) Begin(ctx context.Context, lease transfer.Lease, targetDir stri
 		fence(lease, pgx.NamedArgs{"target_dir": targetDir}))
 }
 
-// Root records the root folder, the bytes the source expects it to hold, and the
-// target folder it goes to. What is recorded already stays.
+// Root records the root folder, which stands for a single file where the root is
+// one, the bytes the source expects it to hold, and the target folder it goes to.
+// What is recorded already stays.
 func (l *Ledger) Root(ctx context.Context, lease transfer.Lease, targetID string, root transfer.Entry) error {
 	return l.fenced(ctx, `
 		WITH fence AS (
@@ -107,10 +108,11 @@ func (l *Ledger) Root(ctx context.Context, lease transfer.Lease, targetID string
 		UPDATE migration SET
 			folders_total = folders_total + (SELECT count(*) FROM added),
 			bytes_expected = greatest(bytes_expected, @size),
+			source_is_file = @is_file,
 			changed = changed + 1
 		FROM fence WHERE migration.id = fence.id`,
 		fence(lease, pgx.NamedArgs{
-			"mod_time": timeOrNull(root.ModTime), "source_id": root.SourceID, "target_id": targetID, "size": root.Size,
+			"mod_time": timeOrNull(root.ModTime), "source_id": root.SourceID, "target_id": targetID, "size": root.Size, "is_file": !root.Folder,
 		}))
 }
 

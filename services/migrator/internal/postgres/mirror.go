@@ -25,6 +25,7 @@ type snapshot struct {
 	FoldersTotal, FoldersListed                      int64
 	BytesExpected, BytesTotal, BytesDone             int64
 	Changed, Mirrored                                int64
+	SourceIsFile                                     bool
 }
 
 // Snapshot reads a migration's row. ok is false when there is none.
@@ -34,7 +35,7 @@ func (l *Ledger) Snapshot(ctx context.Context, id string) (s transfer.Snapshot, 
 			cancel_requested_at, started_at, finished_at, due_at, pauses, lease_term,
 			files_total, files_done, files_failed, files_skipped,
 			folders_failed, folders_skipped, folders_total, folders_listed,
-			bytes_expected, bytes_total, bytes_done, changed, mirrored
+			bytes_expected, bytes_total, bytes_done, changed, mirrored, source_is_file
 		FROM migration WHERE id = @id`, pgx.NamedArgs{"id": id})
 	if err != nil || !ok {
 		return transfer.Snapshot{}, false, err
@@ -64,6 +65,7 @@ func (r snapshot) snapshot() transfer.Snapshot {
 		FoldersTotal: r.FoldersTotal, FoldersListed: r.FoldersListed,
 		BytesExpected: r.BytesExpected, BytesTotal: r.BytesTotal, BytesDone: r.BytesDone,
 		Changed: r.Changed, Mirrored: r.Mirrored,
+		SourceIsFile: r.SourceIsFile,
 	}
 }
 

@@ -1,6 +1,9 @@
 package transfer
 
-import "time"
+import (
+	"path"
+	"time"
+)
 
 // State of a migration, spelled as in the tracking document.
 type State string
@@ -61,8 +64,28 @@ type Snapshot struct {
 	FoldersFailed, FoldersSkipped                    int64
 	BytesExpected, BytesTotal, BytesDone             int64
 
+	SourceIsFile bool // the path of the source is that of a single file
+
 	Changed  int64 // counts the changes of the row
 	Mirrored int64 // the change that the tracking document has
+}
+
+// Bytes is how much there is to copy, as far as it is known: until all is listed,
+// the root's own sum is the better guess.
+func (s Snapshot) Bytes() int64 {
+	if s.FoldersTotal > 0 && s.FoldersListed+s.FoldersFailed+s.FoldersSkipped == s.FoldersTotal {
+		return s.BytesTotal
+	}
+	return max(s.BytesTotal, s.BytesExpected)
+}
+
+// Path is where an entry is in the account, given its path from the root.
+func (s Snapshot) Path(entry string) string {
+	root := s.SourcePath
+	if s.SourceIsFile {
+		root = path.Dir(path.Clean("/" + root))
+	}
+	return path.Join("/", root, entry)
 }
 
 // Notice is one entry of a migration that failed or was skipped.

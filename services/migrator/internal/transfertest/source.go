@@ -30,6 +30,8 @@ type Source struct {
 	ETag func(file string) string
 	// Favorites are the paths of files and folders that are marked as such.
 	Favorites []string
+	// Skip are the paths of files and folders that are to be left out.
+	Skip []string
 	// Body replaces the body of a file.
 	Body func(ctx context.Context, file, content string) io.Reader
 
@@ -136,6 +138,9 @@ func (s *Source) children(folder string) []transfer.Entry {
 	entries := make([]transfer.Entry, 0, len(names))
 	for _, name := range names {
 		e := found[name]
+		if slices.Contains(s.Skip, path.Join(folder, name)) {
+			e.SkipReason = "ordered by a test"
+		}
 		e.Favorite = slices.Contains(s.Favorites, path.Join(folder, name))
 		entries = append(entries, e)
 	}

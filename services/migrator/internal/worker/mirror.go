@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"path"
 	"time"
 
 	"example.org/ncm/pkg/contract"
@@ -97,22 +96,18 @@ func fill(doc *contract.Tracking, s transfer.Snapshot, failed, skipped []transfe
 		FilesImported: s.FilesDone,
 		FilesTotal:    s.FilesTotal,
 		BytesImported: s.BytesDone,
-		BytesTotal:    s.BytesTotal,
-	}
-	if s.FoldersListed < s.FoldersTotal || s.FoldersTotal == 0 {
-		// Until all is listed, the root's own sum is the better guess.
-		doc.Progress.BytesTotal = max(s.BytesTotal, s.BytesExpected)
+		BytesTotal:    s.Bytes(),
 	}
 	doc.Errors = make([]contract.Failure, 0, len(failed)+1)
 	for _, n := range failed {
 		doc.Errors = append(doc.Errors, contract.Failure{
-			Path: path.Join("/", s.SourcePath, n.Path), Message: transfer.Reason(n.Reason).Message(), At: n.At,
+			Path: s.Path(n.Path), Message: transfer.Reason(n.Reason).Message(), At: n.At,
 		})
 	}
 	doc.Skipped = make([]contract.Skip, 0, len(skipped))
 	for _, n := range skipped {
 		doc.Skipped = append(doc.Skipped, contract.Skip{
-			Path: path.Join("/", s.SourcePath, n.Path), Reason: n.Reason, Size: n.Size,
+			Path: s.Path(n.Path), Reason: n.Reason, Size: n.Size,
 		})
 	}
 	doc.ErrorsTruncatedCount = s.FilesFailed + s.FoldersFailed - int64(len(failed))

@@ -177,7 +177,7 @@ func (w *Worker) open(ctx context.Context, lease transfer.Lease) (transfer.Confi
 	if err != nil {
 		return none, fmt.Errorf("read the source's root: %w", err)
 	}
-	if err := w.fits(ctx, instance, lease.Migration, root.Size); err != nil {
+	if err := w.fits(ctx, instance, source, lease.Migration, root.Size); err != nil {
 		return none, fmt.Errorf("look for room: %w", err)
 	}
 	target, folderID, err := instance.Target(ctx, doc.TargetDir)
@@ -195,7 +195,7 @@ func (w *Worker) open(ctx context.Context, lease transfer.Lease) (transfer.Confi
 
 // fits makes sure before the first slice that the source has room in the target.
 // What earlier migrations brought may be the same files, and counts as there.
-func (w *Worker) fits(ctx context.Context, instance Instance, m transfer.Migration, size int64) error {
+func (w *Worker) fits(ctx context.Context, instance Instance, source transfer.Source, m transfer.Migration, size int64) error {
 	if m.Started {
 		return nil // from now on the target says so itself
 	}
@@ -207,13 +207,35 @@ func (w *Worker) fits(ctx context.Context, instance Instance, m transfer.Migrati
 	if err != nil {
 		return err
 	}
-	if missing := size - room - before; missing > 0 {
+	missing := size - room - before
+	if missing > 0 {
+		left, err := leftOut(ctx, source)
+		if err != nil {
+			return err
+		}
+		missing -= left
+	}
+	if missing > 0 {
 		return &transfer.Error{
 			Side: transfer.SideTarget, Class: transfer.MigrationStops, Reason: transfer.ReasonQuota,
 			Missing: missing, Err: errors.New("the source is larger than the room in the target"),
 		}
 	}
 	return nil
+}
+
+// leftOut is how many bytes of a source are in entries of its root that are to be
+// skipped, such as an archive of somebody else's that is mounted there. They count
+// in the size of the root. What is skipped further down is not known before it is
+// listed.
+func leftOut(ctx context.Context, source transfer.Source) (bytes int64, err error) {
+	_, err = source.List(ctx, "", func(e transfer.Entry) error {
+		if e.SkipReason != "" {
+			bytes += max(e.Size, 0)
+		}
+		return nil
+	})
+	return bytes, err
 }
 
 // missing finds out how much room lacks in a target that refused a file for it.
@@ -233,7 +255,7 @@ func (w *Worker) missing(ctx context.Context, m transfer.Migration) int64 {
 	if err != nil || !ok {
 		return 0
 	}
-	return max(0, max(s.BytesExpected, s.BytesTotal)-s.BytesDone-room)
+	return max(0, s.Bytes()-s.BytesDone-room)
 }
 
 // settlement is how a slice's lease ends: in a final state, or released to be

@@ -338,6 +338,40 @@ func TestASourceThatDoesNotFitIsRefusedBeforeItStarts(t *testing.T) {
 	})
 }
 
+func TestWhatIsLeftOutNeedsNoRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, s := newLedger(), newSides(map[string]string{"a": "1", "archive.bin": strings.Repeat("x", 2600)})
+		s.source.Skip = []string{"archive.bin"}
+		s.room, s.limited = 1000, true
+		b := start(t, l, s)
+		if got := <-b.settled; got.State == transfer.StateFailed {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestASnapshotNamesEntriesAsTheAccountDoes(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		root   string
+		single bool
+		entry  string
+		want   string
+	}{
+		{"/", false, "a/b.txt", "/a/b.txt"},
+		{"/docs/", false, "a/b.txt", "/docs/a/b.txt"},
+		{"docs", false, "", "/docs"},
+		{"/docs/b.txt", true, "b.txt", "/docs/b.txt"},
+		{"b.txt", true, "b.txt", "/b.txt"},
+	} {
+		s := transfer.Snapshot{Migration: transfer.Migration{SourcePath: test.root}, SourceIsFile: test.single}
+		if got := s.Path(test.entry); got != test.want {
+			t.Errorf("%q of %q is at %q, want %q", test.entry, test.root, got, test.want)
+		}
+	}
+}
+
 func TestABlipAtTheStartDoesNotPauseTheMigration(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
