@@ -24,7 +24,7 @@ func simulate(t *testing.T) (*cozytest.Stack, *cozytest.Instance, *cozy.Instance
 	s := httptest.NewServer(sim)
 	t.Cleanup(s.Close)
 	client := clientTo(t, s)
-	tokens := cozy.NewAdmin(client, "http://"+adminHost, "admin", "pw", cozy.DefaultScope, 30*time.Minute)
+	tokens := cozy.NewAdmin(client, "http://"+adminHost, "admin", "pw", "io.cozy.files io.cozy.accounts io.cozy.nextcloud.migrations io.cozy.settings", 30*time.Minute)
 	stack := cozy.New(cozy.Config{HTTP: client, Scheme: "http", Tokens: cozy.Cached(tokens)})
 	return sim, inst, stack.Instance(host)
 }

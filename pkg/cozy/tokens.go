@@ -12,9 +12,6 @@ type TokenSource interface {
 	Token(ctx context.Context, host, refused string) (string, error)
 }
 
-// DefaultScope is what the services need of an instance.
-const DefaultScope = "io.cozy.files io.cozy.accounts io.cozy.nextcloud.migrations io.cozy.settings"
-
 // Static is a source of one token for all hosts.
 func Static(token string) TokenSource { return static(token) }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -172,14 +173,14 @@ func TestUploadEndsWhenTheStackStalls(t *testing.T) {
 	}
 }
 
-// slow takes longer for each read than the stack may stall.
+// slow takes a minute for each read.
 type slow struct{ left int }
 
 func (s *slow) Read(p []byte) (int, error) {
 	if s.left == 0 {
 		return 0, io.EOF
 	}
-	<-time.After(60 * time.Millisecond)
+	<-time.After(time.Minute)
 	s.left--
 	p[0] = 'x'
 	return 1, nil
@@ -187,11 +188,25 @@ func (s *slow) Read(p []byte) (int, error) {
 
 func TestUploadDoesNotTakeASlowSourceForAStalledStack(t *testing.T) {
 	t.Parallel()
-	s := script(t, answer{201, nil, fileAnswer})
-	stack := cozy.New(cozy.Config{HTTP: clientTo(t, s.Server), Scheme: "http", Tokens: cozy.Static("tok"), Stall: 40 * time.Millisecond})
-	if _, err := stack.Instance(host).Upload(t.Context(), cozy.Upload{DirID: "d1", Name: "x", Size: 3, Body: &slow{left: 3}}); err != nil {
-		t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		stored := readsAll(func() *http.Response {
+			return &http.Response{StatusCode: http.StatusCreated, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(fileAnswer))}
+		})
+		stack := cozy.New(cozy.Config{HTTP: &http.Client{Transport: stored}, Scheme: "http", Tokens: cozy.Static("tok"), Stall: 40 * time.Second})
+		if _, err := stack.Instance(host).Upload(t.Context(), cozy.Upload{DirID: "d1", Name: "x", Size: 3, Body: &slow{left: 3}}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// readsAll is a stack that answers at once after it has read a body.
+type readsAll func() *http.Response
+
+func (a readsAll) RoundTrip(r *http.Request) (*http.Response, error) {
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		return nil, err
 	}
+	return a(), r.Body.Close()
 }
 
 func TestUploadEndsWithItsContext(t *testing.T) {

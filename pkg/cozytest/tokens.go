@@ -128,6 +128,18 @@ func parseScope(scope string) []Rule {
 	return rules
 }
 
+// RulesWithout are those of a scope, "type:verb,verb" items, but for one verb on
+// one type; both may be empty.
+func RulesWithout(scope, doctype, verb string) []Rule {
+	rules := parseScope(scope)
+	for i := range rules {
+		if rules[i].Type == doctype {
+			rules[i].Verbs = slices.DeleteFunc(rules[i].Verbs, func(v string) bool { return v == verb })
+		}
+	}
+	return slices.DeleteFunc(rules, func(r Rule) bool { return len(r.Verbs) == 0 })
+}
+
 type permissionAttributes struct {
 	Type        string               `json:"type"`
 	SourceID    string               `json:"source_id,omitempty"`

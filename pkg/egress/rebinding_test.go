@@ -1,70 +1,27 @@
 package egress_test
 
 import (
-	"context"
 	"errors"
-	"net"
 	"net/http"
 	"net/netip"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"golang.org/x/net/dns/dnsmessage"
-
+	"example.org/ncm/pkg/dnstest"
 	"example.org/ncm/pkg/egress"
 )
 
-// nameServer answers questions for IPv4 addresses on loopback; answers gets the
-// number of the question, from 1.
-func nameServer(t *testing.T, answers func(question int64) []string) (*net.Resolver, *atomic.Int64) {
+// names is a name server that knows one host.
+func names(t *testing.T, host string, answer func(question int) []string) *dnstest.Server {
 	t.Helper()
-	conn, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
+	s, err := dnstest.Start()
 	if err != nil {
-		t.Fatalf("listen: %v", err)
+		t.Fatal(err)
 	}
-	asked, done := new(atomic.Int64), make(chan struct{})
-	go func() {
-		defer close(done)
-		buf := make([]byte, 1500)
-		for {
-			n, from, err := conn.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			reply := answerDNS(buf[:n], func() []string { return answers(asked.Add(1)) })
-			_, _ = conn.WriteTo(reply, from)
-		}
-	}()
-	t.Cleanup(func() {
-		_ = conn.Close()
-		<-done
-	})
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp", conn.LocalAddr().String())
-	}}, asked
-}
-
-func answerDNS(question []byte, addresses func() []string) []byte {
-	var m dnsmessage.Message
-	if m.Unpack(question) != nil || len(m.Questions) != 1 {
-		return nil
-	}
-	m.Response, m.Authoritative, m.Additionals = true, true, nil
-	q := m.Questions[0]
-	if q.Type == dnsmessage.TypeA {
-		for _, address := range addresses() {
-			m.Answers = append(m.Answers, dnsmessage.Resource{
-				Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class},
-				Body:   &dnsmessage.AResource{A: netip.MustParseAddr(address).As4()},
-			})
-		}
-	}
-	reply, err := m.Pack()
-	if err != nil {
-		return nil
-	}
-	return reply
+	t.Cleanup(s.Close)
+	s.Set(host, answer)
+	return s
 }
 
 // TestARebindingNameGainsNothing has a name that is public when somebody looks
@@ -73,22 +30,22 @@ func TestARebindingNameGainsNothing(t *testing.T) {
 	t.Parallel()
 	var reached atomic.Bool
 	s := server(t, func(http.ResponseWriter, *http.Request) { reached.Store(true) })
-	resolver, asked := nameServer(t, func(question int64) []string {
+	known := names(t, "rebind.example", func(question int) []string {
 		if question == 1 {
 			return []string{"1.1.1.1"}
 		}
 		return []string{"127.0.0.1"}
 	})
-	first, err := resolver.LookupNetIP(t.Context(), "ip4", "rebind.example")
+	first, err := known.Resolver().LookupNetIP(t.Context(), "ip4", "rebind.example")
 	if err != nil || len(first) != 1 || !egress.Permits(nil, first[0]) {
 		t.Fatalf("the first look shows %v, %v; want a public address", first, err)
 	}
-	c := client(t, egress.Options{Resolver: resolver, Dial: time.Second})
+	c := client(t, egress.Options{Resolver: known.Resolver(), Dial: time.Second})
 
 	_, err = try(t, c, "http://rebind.example:"+portOf(t, s.URL)+"/")
 
-	if !errors.Is(err, egress.ErrForbiddenAddress) || reached.Load() || asked.Load() < 2 {
-		t.Errorf("GET = %v, reached %v after %d questions; want ErrForbiddenAddress", err, reached.Load(), asked.Load())
+	if asked := known.Asked("rebind.example"); !errors.Is(err, egress.ErrForbiddenAddress) || reached.Load() || asked < 2 {
+		t.Errorf("GET = %v, reached %v after %d questions; want ErrForbiddenAddress", err, reached.Load(), asked)
 	}
 }
 
@@ -96,8 +53,8 @@ func TestEachAddressOfANameIsJudged(t *testing.T) {
 	t.Parallel()
 	var reached atomic.Bool
 	s := server(t, func(http.ResponseWriter, *http.Request) { reached.Store(true) })
-	resolver, _ := nameServer(t, func(int64) []string { return []string{"10.0.0.1", "169.254.169.254", "127.0.0.1"} })
-	c := client(t, egress.Options{Resolver: resolver, Dial: time.Second})
+	known := names(t, "many.example", func(int) []string { return []string{"10.0.0.1", "169.254.169.254", "127.0.0.1"} })
+	c := client(t, egress.Options{Resolver: known.Resolver(), Dial: time.Second})
 
 	_, err := try(t, c, "http://many.example:"+portOf(t, s.URL)+"/")
 
@@ -115,14 +72,14 @@ func TestANewConnectionIsJudgedAgain(t *testing.T) {
 		reached.Add(1)
 		w.Header().Set("Connection", "close")
 	})
-	resolver, _ := nameServer(t, func(question int64) []string {
+	known := names(t, "moving.example", func(question int) []string {
 		if question == 1 {
 			return []string{"127.0.0.1"}
 		}
 		return []string{"127.0.0.2"}
 	})
 	c := client(t, egress.Options{
-		Resolver: resolver, Dial: time.Second, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
+		Resolver: known.Resolver(), Dial: time.Second, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
 	})
 	url := "http://moving.example:" + portOf(t, s.URL) + "/"
 	if _, err := try(t, c, url); err != nil {

@@ -234,15 +234,18 @@ func TestDemoWaitsForTheBroker(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	calls := 0
+	// The login is checked at each try, which the trigger allows only so often.
+	refusals := []int{http.StatusServiceUnavailable, http.StatusTooManyRequests}
 	s.refuse = func(w http.ResponseWriter, _ *http.Request) bool {
 		calls++
-		if calls == 1 {
-			w.WriteHeader(http.StatusServiceUnavailable)
+		if calls > len(refusals) {
+			return false
 		}
-		return calls == 1
+		w.WriteHeader(refusals[calls-1])
+		return true
 	}
 	code, out, fault := s.play(t.Context())
-	if code != 0 || calls != 2 {
+	if code != 0 || calls != 3 {
 		t.Errorf("exit status %d after %d calls: %s", code, calls, fault)
 	}
 	wantIn(t, out, "Waiting up to 10s for the trigger")

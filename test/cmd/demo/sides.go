@@ -155,12 +155,13 @@ func (s *sides) start(ctx context.Context, o owner, password string) (migration,
 	return m, nil
 }
 
-// comingUp is how a service answers, or does not, that has yet to start. After a
-// timeout nobody knows what was done: that is not tried again.
+// comingUp is how a service answers, or does not, that has yet to start, or that
+// has checked the login at each of our tries. After a timeout nobody knows what
+// was done: that is not tried again.
 func comingUp(err error) bool {
 	var refused *statusError
 	if errors.As(err, &refused) {
-		return refused.status == http.StatusServiceUnavailable
+		return refused.status == http.StatusServiceUnavailable || refused.status == http.StatusTooManyRequests
 	}
 	return err != nil && !errors.Is(err, context.DeadlineExceeded)
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"example.org/ncm/services/migrator/internal/instance"
 )
 
 // TestDeps names what must never be linked into the binary.
@@ -95,6 +97,11 @@ func TestOperationsListsEverySettingAsItIs(t *testing.T) {
 		description := rest[strings.LastIndex(rest, "   ")+1:]
 		if !strings.Contains(string(docs), "| `"+name+"` |") || !strings.Contains(string(docs), strings.TrimSpace(description)) {
 			t.Errorf("docs/OPERATIONS.md does not say of %s: %s", name, strings.TrimSpace(description))
+		}
+	}
+	for item := range strings.FieldsSeq(instance.Scope) {
+		if !strings.Contains(string(docs), "`"+item+"`") {
+			t.Errorf("docs/OPERATIONS.md does not name the scope %s", item)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -24,6 +25,7 @@ import (
 
 	"example.org/ncm/pkg/contract"
 	"example.org/ncm/pkg/cozytest"
+	"example.org/ncm/pkg/dnstest"
 	"example.org/ncm/pkg/nextcloudtest"
 	"example.org/ncm/pkg/stack"
 	"example.org/ncm/services/migrator/internal/postgres"
@@ -32,7 +34,18 @@ import (
 	"example.org/ncm/services/migrator/internal/worker"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// names are the host names that the program under test can resolve.
+var names *dnstest.Server //nolint:gochecknoglobals // as the resolver of the process
+
+func TestMain(m *testing.M) {
+	var err error
+	if names, err = dnstest.Start(); err != nil {
+		fmt.Fprintln(os.Stderr, "migrator:", err)
+		os.Exit(1)
+	}
+	net.DefaultResolver = names.Resolver()
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
+}
 
 const (
 	host        = "alice.cozy.test"

@@ -19,6 +19,7 @@ import (
 	"example.org/ncm/pkg/queue"
 	"example.org/ncm/pkg/service"
 	"example.org/ncm/pkg/tracing"
+	"example.org/ncm/services/migrator/internal/instance"
 	"example.org/ncm/services/migrator/internal/postgres"
 	"example.org/ncm/services/migrator/internal/transfer"
 	"example.org/ncm/services/migrator/internal/worker"
@@ -120,7 +121,7 @@ func assemble(ctx context.Context, cfg *runConfig, ledger *postgres.Ledger, prov
 }
 
 func openSides(cfg *runConfig, observe func(string, http.RoundTripper) http.RoundTripper, logger *slog.Logger) (*sides, error) {
-	stack, hosts, err := cfg.Settings.Open(cozy.DefaultScope, cfg.Transfers+cfg.Listers, observe, logger)
+	stack, hosts, err := cfg.Settings.Open(instance.Scope, cfg.Transfers+cfg.Listers, observe, logger)
 	if err != nil {
 		return nil, err
 	}

@@ -6,3 +6,11 @@
 // document. Both are safe for concurrent use. Errors are *transfer.Error, but
 // for the end of the caller's context, whose cause comes back as it is.
 package instance
+
+import "example.org/ncm/pkg/contract"
+
+// Scope is what the token of the migrator has to allow, no more.
+const Scope = contract.DoctypeFiles + ":GET,POST,PATCH,DELETE " +
+	contract.DoctypeAccounts + ":GET " +
+	contract.DoctypeMigrations + ":GET,PUT " +
+	contract.DoctypeSettings + ":GET"

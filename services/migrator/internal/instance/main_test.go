@@ -40,7 +40,7 @@ func setup(t *testing.T) bundle {
 	s := httptest.NewServer(sim)
 	t.Cleanup(s.Close)
 	client := clientTo(t, s)
-	tokens := cozy.NewAdmin(client, "http://"+adminHost, "admin", "pw", cozy.DefaultScope, 30*time.Minute)
+	tokens := cozy.NewAdmin(client, "http://"+adminHost, "admin", "pw", instance.Scope, 30*time.Minute)
 	i := cozy.New(cozy.Config{HTTP: client, Scheme: "http", Tokens: cozy.Cached(tokens), Timeout: 5 * time.Second}).Instance(host)
 	return bundle{sim: sim, inst: inst, target: instance.NewTarget(i), docs: instance.NewDocuments(i)}
 }

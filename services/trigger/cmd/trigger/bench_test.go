@@ -31,7 +31,7 @@ import (
 )
 
 const (
-	patience      = 20 * time.Second
+	patience      = time.Minute
 	appPassword   = "planted-app-password-8243"
 	adminPassword = "planted-admin-password-5517"
 )

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 
@@ -122,22 +121,6 @@ func stackOf(t *testing.T, inst *cozytest.Instance, token string) *cozy.Stack {
 	return cozy.New(cozy.Config{HTTP: &http.Client{Transport: transport}, Scheme: "http", Tokens: cozy.Static(token)})
 }
 
-// rulesOf reads a scope, but for one verb on one type.
-func rulesOf(scope, withoutType, withoutVerb string) []cozytest.Rule {
-	var rules []cozytest.Rule
-	for item := range strings.FieldsSeq(scope) {
-		doctype, verbs, _ := strings.Cut(item, ":")
-		granted := strings.Split(verbs, ",")
-		if doctype == withoutType {
-			granted = slices.DeleteFunc(granted, func(verb string) bool { return verb == withoutVerb })
-		}
-		if len(granted) > 0 {
-			rules = append(rules, cozytest.Rule{Title: doctype, Type: doctype, Verbs: granted})
-		}
-	}
-	return rules
-}
-
 // useAll does whatever the trigger does in an instance.
 func useAll(t *testing.T, store *instance.Store) error {
 	t.Helper()
@@ -168,13 +151,13 @@ func TestTheScopeIsEnoughAndAllOfItIsNeeded(t *testing.T) {
 		token := inst.MintToken(cozytest.TokenOptions{Subject: "trigger"})
 		return useAll(t, instance.New(stackOf(t, inst, token)))
 	}
-	if err := withRules(t, rulesOf(instance.Scope, "", "")); err != nil {
+	if err := withRules(t, cozytest.RulesWithout(instance.Scope, "", "")); err != nil {
 		t.Fatalf("the scope is not enough: %v", err)
 	}
 	for item := range strings.FieldsSeq(instance.Scope) {
 		doctype, verbs, _ := strings.Cut(item, ":")
 		for verb := range strings.SplitSeq(verbs, ",") {
-			if withRules(t, rulesOf(instance.Scope, doctype, verb)) == nil {
+			if withRules(t, cozytest.RulesWithout(instance.Scope, doctype, verb)) == nil {
 				t.Errorf("%s of %s is not needed", verb, doctype)
 			}
 		}
