@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -22,6 +23,8 @@ type Fault struct {
 	PathPrefix string `json:"path_prefix,omitempty"`
 	// PathSuffix, for one kind of files: ".jpg".
 	PathSuffix string `json:"path_suffix,omitempty"`
+	// Depth of a PROPFIND, as its header has it: "infinity"; empty means any.
+	Depth string `json:"depth,omitempty"`
 	// Skip lets that many matching requests through first.
 	Skip int `json:"skip,omitempty"`
 	// Times is how many requests are spoiled: 0 means one, -1 all from now on.
@@ -115,7 +118,8 @@ func (f *Fault) answers() bool {
 		f.StallAfter != 0 || f.Overlong != 0 || f.CorruptByte != 0 || f.WrongContentLength != 0 || len(f.Header) > 0
 }
 
-func (f *Fault) matches(method, path string) bool {
-	return (f.Method == "" || f.Method == method) &&
+func (f *Fault) matches(r *http.Request, path string) bool {
+	return (f.Method == "" || f.Method == r.Method) &&
+		(f.Depth == "" || f.Depth == r.Header.Get("Depth")) &&
 		strings.HasPrefix(path, f.PathPrefix) && strings.HasSuffix(path, f.PathSuffix)
 }

@@ -60,13 +60,13 @@ func (fs *faults) none() bool { return fs.count.Load() == 0 }
 
 // take uses up what matches a request: all delays, and at most one fault that
 // changes the answer.
-func (fs *faults) take(method, path string) (delay time.Duration, bandwidth int64, answer *Fault) {
+func (fs *faults) take(r *http.Request, path string) (delay time.Duration, bandwidth int64, answer *Fault) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	kept := fs.active[:0]
 	for _, i := range fs.active {
 		f := &i.fault
-		if !f.matches(method, path) || (answer != nil && f.answers()) || i.skipOne() {
+		if !f.matches(r, path) || (answer != nil && f.answers()) || i.skipOne() {
 			kept = append(kept, i)
 			continue
 		}
@@ -103,7 +103,7 @@ func (s *Server) serveWithFaults(w http.ResponseWriter, r *http.Request) {
 	if strings.HasSuffix(r.URL.Path, "/") && rel != "/" {
 		rel += "/"
 	}
-	delay, bandwidth, f := s.faults.take(r.Method, rel)
+	delay, bandwidth, f := s.faults.take(r, rel)
 	if !pause(r, delay) {
 		return
 	}

@@ -20,7 +20,7 @@ func TestListedFoldersAreNotListedAgain(t *testing.T) {
 	m.fill(20, 10) // each with a folder in it
 	m.slow(20 * time.Millisecond)
 	m.SpoilNextcloud(rig.Fault{"method": "PROPFIND", "delay": "500ms", "times": -1})
-	settings := with(quick(), rig.Env{"LISTERS": fmt.Sprint(listers), "ARCHIVES": "false"})
+	settings := with(quick(), rig.Env{"LISTERS": fmt.Sprint(listers), "ARCHIVES": "false", "WHOLE_TREES": "false"})
 	first := m.StartMigrator(settings)
 	m.request()
 	rig.Await(t, rig.Patience, "half listed", func() bool { return m.folders(t, "listed") >= 20 })
@@ -49,7 +49,7 @@ func TestFilesThatAreDoneAreNotSentAgain(t *testing.T) {
 	m := newMove(t, backends.New(t), "alice")
 	m.fill(4, 100)
 	m.slow(80 * time.Millisecond)
-	settings := with(quick(), rig.Env{"ARCHIVES": "false"}) // each request is one file's
+	settings := with(quick(), rig.Env{"ARCHIVES": "false", "WHOLE_TREES": "false"}) // each request is one file's
 	first := m.StartMigrator(settings)
 	m.request()
 	m.awaitMore(t, 0, 100, rig.Patience)

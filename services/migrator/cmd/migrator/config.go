@@ -32,6 +32,7 @@ type runConfig struct {
 	Transfers int  `envconfig:"TRANSFERS" default:"16" desc:"files copied at once, per migration"`
 	Requests  int  `envconfig:"SOURCE_REQUESTS" default:"16" desc:"requests that may wait for a Nextcloud's answer at once, per migration; at 8 a password that is revoked in the midst cannot lock this address out of that Nextcloud, which takes 11 refused logins"`
 	Listers   int  `envconfig:"LISTERS" default:"4" desc:"folders listed at once, per migration"`
+	Trees     bool `envconfig:"WHOLE_TREES" default:"true" desc:"list all below a folder with one request where that can be believed; each folder that can not is listed by itself"`
 	Archives  bool `envconfig:"ARCHIVES" default:"true" desc:"fetch small files of a folder together, where the Nextcloud sends archives; costs it a fraction of a request for each"`
 	Attempts  int  `envconfig:"ATTEMPTS" default:"5" desc:"passes an entry gets before it is reported as failed"`
 

@@ -88,7 +88,7 @@ func assemble(ctx context.Context, cfg *runConfig, ledger *postgres.Ledger, prov
 		Logger:  logger,
 		Metrics: worker.NewMetrics(registry),
 		Tracer:  tracing.Tracer(provider),
-		Slots:   cfg.Slots, Transfers: cfg.Transfers, Listers: cfg.Listers, Attempts: cfg.Attempts, Archives: cfg.Archives,
+		Slots:   cfg.Slots, Transfers: cfg.Transfers, Listers: cfg.Listers, Attempts: cfg.Attempts, Archives: cfg.Archives, Trees: cfg.Trees,
 		LeaseTTL: cfg.LeaseTTL, SliceTime: cfg.SliceTime, DrainGrace: cfg.DrainGrace,
 	})
 	consumer, err := newConsumer(cfg, ledger, ends.hosts, registry, provider, logger)

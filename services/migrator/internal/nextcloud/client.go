@@ -87,7 +87,7 @@ func (c *call) isPage() bool {
 // answer to it can't be trusted, but through the same call.
 func (c *call) propfind(resource, depth string) (*body, error) {
 	address := url.URL{Path: gowebdav.Join(c.source.files, resource)}
-	if depth == "1" {
+	if depth != "0" {
 		address.Path = gowebdav.FixSlash(address.Path)
 	}
 	req, err := http.NewRequestWithContext(c.watchdog.ctx, "PROPFIND", placeholder+address.EscapedPath(), strings.NewReader(c.source.propfind))

@@ -55,11 +55,7 @@ func (l *listing) visit(r *response) error {
 	}
 	switch status := r.failure(); status {
 	case 0:
-		e := r.entry(name)
-		if e.SkipReason == "" && r.mount != l.mount {
-			e.SkipReason = l.mounts.skip(r.mount, e.Size)
-		}
-		l.failure = l.yield(e)
+		l.failure = l.yield(r.child(name, l.mount, l.mounts))
 		return l.failure
 	case http.StatusNotFound: // removed while the server was listing
 		return nil
@@ -69,6 +65,15 @@ func (l *listing) visit(r *response) error {
 		l.partial = status
 		return nil
 	}
+}
+
+// child is the response as an entry of a folder that is in a mount of that kind.
+func (r *response) child(name, mount string, mounts Mounts) transfer.Entry {
+	e := r.entry(name)
+	if e.SkipReason == "" && r.mount != mount {
+		e.SkipReason = mounts.skip(r.mount, e.Size)
+	}
+	return e
 }
 
 func (l *listing) visitSelf(r *response) error {

@@ -141,6 +141,33 @@ func (h *hrefs) name(href []byte) (string, error) {
 	return name, nil
 }
 
+// below gives the path of what is below the folder, "" for the folder itself, and
+// an error for everything else.
+func (h *hrefs) below(href []byte) (string, error) {
+	raw, err := h.path(href)
+	if err != nil {
+		return "", err
+	}
+	raw = bytes.TrimSuffix(raw, []byte("/"))
+	decoded, err := url.PathUnescape(string(raw))
+	if err != nil || strings.Count(decoded, "/") != bytes.Count(raw, []byte("/")) {
+		return "", malformed("an address with wrong escapes")
+	}
+	rest, inside := strings.CutPrefix(decoded+"/", h.self+"/")
+	if !inside {
+		return "", malformed("an address outside the folder")
+	}
+	if rest = strings.TrimSuffix(rest, "/"); rest == "" {
+		return "", nil
+	}
+	for name := range strings.SplitSeq(rest, "/") {
+		if err := checkName(name); err != nil {
+			return "", fmt.Errorf("%w: %w", errMalformed, err)
+		}
+	}
+	return rest, nil
+}
+
 // path takes scheme and host off an absolute address.
 func (h *hrefs) path(href []byte) ([]byte, error) {
 	if bytes.ContainsAny(href, "?#") {

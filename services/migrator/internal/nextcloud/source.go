@@ -74,9 +74,15 @@ type Source struct {
 	// must be the last.
 	refused    atomic.Pointer[transfer.Error]
 	unanswered chan struct{} // holds one for each request without an answer
+
+	trees *trees
 }
 
-var _ transfer.Source = (*Source)(nil)
+var (
+	_ transfer.Source     = (*Source)(nil)
+	_ transfer.Archiver   = (*Source)(nil)
+	_ transfer.TreeLister = (*Source)(nil)
+)
 
 // New makes a Source; it sends nothing. Errors name the field, not its value.
 func New(c Config) (*Source, error) {
@@ -108,6 +114,7 @@ func New(c Config) (*Source, error) {
 		maxEntries: cmp.Or(c.MaxEntries, 1_000_000),
 		idle:       cmp.Or(c.Idle, time.Minute),
 		unanswered: make(chan struct{}, cmp.Or(c.Unanswered, 16)),
+		trees:      newTrees(),
 	}, nil
 }
 

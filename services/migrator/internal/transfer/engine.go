@@ -27,6 +27,8 @@ type Config struct {
 
 	// Archives: small files come many at once where the Source is an Archiver.
 	Archives bool
+	// Trees: many folders are listed at once where the Source is a TreeLister.
+	Trees bool
 
 	Drain   <-chan struct{} // when closed, nothing new is begun; nil: never
 	Metrics Metrics         // nil: none

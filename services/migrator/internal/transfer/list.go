@@ -90,7 +90,7 @@ func (r *run) listFolder(ctx context.Context, f Folder) error {
 func (r *run) listOnce(ctx context.Context, f Folder) error {
 	page := Page{Folder: f}
 	since := time.Now()
-	self, err := r.cfg.Source.List(ctx, f.Path, func(e Entry) error {
+	self, err := r.listSource(ctx, f.Path, func(e Entry) error {
 		page.Entries = append(page.Entries, e)
 		if len(page.Entries) < pageEntries && time.Since(since) < pageAge {
 			return nil
@@ -107,6 +107,13 @@ func (r *run) listOnce(ctx context.Context, f Folder) error {
 	r.source.ok()
 	page.Complete, page.Self = true, self
 	return r.addPage(ctx, &page)
+}
+
+func (r *run) listSource(ctx context.Context, folder string, yield func(Entry) error) (Entry, error) {
+	if t, ok := r.cfg.Source.(TreeLister); ok && r.cfg.Trees {
+		return t.ListInTree(ctx, folder, yield)
+	}
+	return r.cfg.Source.List(ctx, folder, yield)
 }
 
 // makeFolder finds or makes the target's folder for f, which is not known to exist.

@@ -24,6 +24,14 @@ type Source interface {
 	Check(ctx context.Context) (Entry, error)
 }
 
+// TreeLister is what a Source may be besides: it lists folders from what one larger
+// question brought.
+type TreeLister interface {
+	// ListInTree is Source.List, but the answer may be from a moment ago, when a
+	// folder above this one was asked for. It is as trustworthy.
+	ListInTree(ctx context.Context, folder string, yield func(Entry) error) (Entry, error)
+}
+
 // Target is where files go: one instance. Folders and files are addressed by
 // id. Safe for concurrent use. Errors are *Error.
 type Target interface {

@@ -129,7 +129,7 @@ func (w *Worker) work(ctx context.Context, lease transfer.Lease, drain <-chan st
 	}
 	ends.Ledger, ends.Drain = w.cfg.Slice(lease), drain
 	ends.Listers, ends.Transfers, ends.Attempts = w.cfg.Listers, w.cfg.Transfers, w.cfg.Attempts
-	ends.Archives = w.cfg.Archives
+	ends.Archives, ends.Trees = w.cfg.Archives, w.cfg.Trees
 	ends.Metrics, ends.Logger = w.cfg.Metrics, w.cfg.Logger.With("migration", lease.ID)
 	return transfer.Run(ctx, ends)
 }

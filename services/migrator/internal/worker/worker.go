@@ -31,6 +31,7 @@ type Config struct {
 	Listers   int  // folders listed at once, per migration
 	Attempts  int  // passes an entry gets
 	Archives  bool // small files come many at once where the source can
+	Trees     bool // folders are listed many at once where the source can
 
 	LeaseTTL   time.Duration // 15 s when zero
 	SliceTime  time.Duration // a slice ends after this when others wait; 1 min when zero

@@ -62,3 +62,38 @@ func TestArchives(t *testing.T) {
 		c.aftermath(promise{status: contract.StatusFailed, stopped: true, reason: "refuses the login"})
 	})
 }
+
+// TestTrees spoils what the source lists together.
+func TestTrees(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, rig.Env{"ARCHIVES": "true", "WHOLE_TREES": "true"})
+	for name, fault := range map[string]rig.Fault{
+		"refused":   {"status": 403},
+		"broken":    {"status": 500},
+		"cut":       {"truncate_after": 9000},
+		"malformed": {"malformed_multistatus": true},
+		"endless":   {"endless_multistatus": true},
+		"hostile":   {"hostile_hrefs": true},
+	} {
+		s.perform(t, name, func(c *scene) {
+			for _, folder := range []string{"one", "one/a", "one/a/b", "two", "two/c"} {
+				c.files(folder, 20)
+			}
+			fault["depth"], fault["times"] = "infinity", -1
+			c.spoilSource("", fault)
+			c.start()
+			c.await(contract.StatusCompleted, 60*time.Second)
+			c.aftermath(promise{})
+		})
+	}
+	s.perform(t, "that hide what was never scanned and what can't be read", func(c *scene) {
+		for _, folder := range []string{"one", "one/a", "one/mount/deep", "one/bad"} {
+			c.files(folder, 10)
+		}
+		c.entry("one/mount", map[string]any{"mount": map[string]any{"type": "external", "unscanned": true}})
+		c.spoilSource("one/bad", rig.Fault{"method": "PROPFIND", "depth": "1", "status": 500, "times": -1})
+		c.start()
+		c.await(contract.StatusCompleted, 60*time.Second)
+		c.aftermath(promise{})
+	})
+}

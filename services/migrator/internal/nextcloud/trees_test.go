@@ -1,0 +1,197 @@
+package nextcloud_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.org/ncm/pkg/nextcloudtest"
+	"example.org/ncm/services/migrator/internal/nextcloud"
+	"example.org/ncm/services/migrator/internal/transfer"
+)
+
+// walk lists everything as the engine does, and gives the size of each entry, -1 for
+// folders, by path. A folder that fails is in failed.
+func walk(t *testing.T, list func(context.Context, string, func(transfer.Entry) error) (transfer.Entry, error)) (found map[string]int64, failed []string) {
+	t.Helper()
+	found = map[string]int64{}
+	for left := []string{""}; len(left) > 0; left = left[1:] {
+		folder := left[0]
+		self, err := list(t.Context(), folder, func(e transfer.Entry) error {
+			p := path.Join(folder, e.Name)
+			if _, twice := found[p]; twice {
+				t.Errorf("%q is listed twice", p)
+			}
+			if found[p] = e.Size; e.Folder {
+				found[p] = -1
+				if e.SkipReason == "" {
+					left = append(left, p)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			failed = append(failed, folder)
+		} else if folder != "" && (self.Name != path.Base(folder) || self.ETag == "") {
+			t.Errorf("%q is told to be %+v", folder, self)
+		}
+	}
+	return found, failed
+}
+
+func wantSameWalk(t *testing.T, s *nextcloud.Source) map[string]int64 {
+	t.Helper()
+	plain, plainFailed := walk(t, s.List)
+	trees, treesFailed := walk(t, s.ListInTree)
+	if diff := cmp.Diff(plain, trees); diff != "" {
+		t.Errorf("folder by folder (-), by trees (+):\n%s", diff)
+	}
+	slices.Sort(plainFailed)
+	slices.Sort(treesFailed)
+	if diff := cmp.Diff(plainFailed, treesFailed); diff != "" {
+		t.Errorf("failed folder by folder (-), by trees (+):\n%s", diff)
+	}
+	return trees
+}
+
+// plant makes folders of some depth with n files in each.
+func plant(t *testing.T, c *cloud, top string, n int) {
+	t.Helper()
+	for _, folder := range []string{"a", "a/b", "a/b/c", "d e#%/f", "g"} {
+		for i := range n {
+			c.write(t, fmt.Sprintf("%s/%s/%d.txt", top, folder, i), strings.Repeat("x", i))
+		}
+	}
+}
+
+func propfinds(c *cloud) int64 { return c.Stats().Requests["PROPFIND"] }
+
+func TestTreesListWhatFoldersDoWithFewerRequests(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, "top.txt")
+	for _, top := range []string{"one", "two ü", "three"} {
+		plant(t, c, top, 3)
+	}
+	for _, name := range oddNames {
+		c.write(t, "odd/"+name+" d/"+name, "content of "+name)
+	}
+	s := c.source(t)
+	found := wantSameWalk(t, s)
+	if len(found) < 60 {
+		t.Fatalf("only %d entries", len(found))
+	}
+	before := propfinds(c)
+	walk(t, c.source(t).ListInTree)
+	if n := propfinds(c) - before; n != 1+4 {
+		t.Errorf("%d requests, want one for the root and one for each folder in it", n)
+	}
+}
+
+func TestFoldersThatATreeMayHideAreListedByThemselves(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	plant(t, c, "top", 3)
+	c.write(t, "top/empty/", "")
+	c.write(t, "top/latin/\xe9.txt", "a name that makes its folder fail")
+	c.write(t, "top/unscanned/inside/file.txt", "content")
+	c.write(t, "top/offline/file.txt", "content")
+	c.write(t, "top/vault/secret", "content")
+	for p, mount := range map[string]nextcloudtest.Mount{
+		"top/unscanned": {Type: "external", Unscanned: true}, "top/offline": {Type: "external", Offline: true},
+	} {
+		if err := c.SetMount(userID, p, mount); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.SetEncrypted(userID, "top/vault", true); err != nil {
+		t.Fatal(err)
+	}
+	found := wantSameWalk(t, c.source(t))
+	if _, there := found["top/unscanned/inside/file.txt"]; !there {
+		t.Error("what is in the storage that was never scanned is lost")
+	}
+	_, failed := walk(t, c.source(t).ListInTree)
+	slices.Sort(failed)
+	if want := []string{"top/latin", "top/offline"}; !slices.Equal(failed, want) {
+		t.Errorf("failed: %q, want %q", failed, want)
+	}
+}
+
+func TestATreeThatCanNotBeBelievedCostsNothingButTime(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]nextcloudtest.Fault{
+		"refused":   {Status: 403},
+		"broken":    {Status: 500},
+		"malformed": {MalformedMultistatus: true},
+		"endless":   {EndlessMultistatus: true},
+		"hostile":   {HostileHrefs: true},
+		"cut":       {TruncateAfter: 3000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCloud(t)
+			plant(t, c, "one", 2)
+			plant(t, c, "two", 2)
+			want, _ := walk(t, c.source(t).List)
+			fault.Depth, fault.Times = "infinity", -1
+			c.Inject(fault)
+			got, failed := walk(t, c.source(t).ListInTree)
+			if diff := cmp.Diff(want, got); diff != "" || len(failed) > 0 {
+				t.Errorf("failed %q, difference:\n%s", failed, diff)
+			}
+		})
+	}
+}
+
+func TestAFolderTooLargeForATreeIsListedByItself(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	if err := c.AddGeneratedFolder(userID, "huge/flat", 25_000, 10); err != nil {
+		t.Fatal(err)
+	}
+	plant(t, c, "small", 2)
+	found := wantSameWalk(t, c.source(t))
+	if len(found) < 25_000 {
+		t.Errorf("%d entries", len(found))
+	}
+}
+
+func TestAServerThatRefusesTreesIsAskedFewTimes(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	for i := range 10 {
+		c.write(t, fmt.Sprintf("top%d/sub/file", i), "content")
+	}
+	plain := propfinds(c)
+	want, _ := walk(t, c.source(t).List)
+	plain = propfinds(c) - plain
+	c.Inject(nextcloudtest.Fault{Depth: "infinity", Status: 403, Times: -1})
+	before := propfinds(c)
+	got, _ := walk(t, c.source(t).ListInTree)
+	if !maps.Equal(want, got) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if n := propfinds(c) - before; n > plain+3 {
+		t.Errorf("%d requests, %d folder by folder", n, plain)
+	}
+}
+
+func TestAFileThatTakesAFoldersPlaceIsNotAFolder(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, "top/sub/file")
+	s := c.source(t)
+	if err := os.RemoveAll(filepath.Join(c.Root(userID), "top")); err != nil {
+		t.Fatal(err)
+	}
+	c.write(t, "top", "content")
+	_, err := s.ListInTree(t.Context(), "top", func(transfer.Entry) error { return nil })
+	wantError(t, err, transfer.EntryFails, transfer.ReasonNotFound)
+}
