@@ -118,6 +118,7 @@ CREATE TABLE file (
     attempts     smallint    NOT NULL DEFAULT 0,
     reason       text, -- why it failed, was skipped, or is tried again
     md5          bytea,
+    suspects     text[], -- copies in the target that are bad, and may be there still
     target_id    text,
     target_name  text, -- where it differs from name
     note         text, -- what the report has to say of a file that did arrive

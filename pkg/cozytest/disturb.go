@@ -23,6 +23,12 @@ func (s *Stack) disturb(w http.ResponseWriter, r *http.Request, next http.Handle
 			io.Closer
 		}{&slowReader{ctx: r.Context(), src: r.Body, limit: limit}, r.Body}
 	}
+	if f.CorruptByte > 0 {
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{&corruptReader{src: r.Body, left: f.CorruptByte}, r.Body}
+	}
 	switch {
 	case f.Hang:
 		s.hang(r)
@@ -42,6 +48,21 @@ func (s *Stack) disturb(w http.ResponseWriter, r *http.Request, next http.Handle
 	default:
 		next(w, r)
 	}
+}
+
+// corruptReader flips the bits of one byte.
+type corruptReader struct {
+	src  io.Reader
+	left int64 // bytes up to that one, and with it
+}
+
+func (c *corruptReader) Read(p []byte) (int, error) {
+	n, err := c.src.Read(p)
+	if at := c.left - 1; at >= 0 && at < int64(n) {
+		p[at] ^= 0xff
+	}
+	c.left -= int64(n)
+	return n, err
 }
 
 // hang ends with the request or the stack. The body is read in the meantime:

@@ -12,7 +12,7 @@ import (
 )
 
 // Fault is something that goes wrong with the requests it matches. Of several
-// kinds ordered in one Fault, Delay and BytesPerSecond go with any other; the
+// kinds ordered in one Fault, Delay, BytesPerSecond and CorruptByte go with any other; the
 // others exclude each other, the first in the order of the fields wins. A Fault
 // with neither only slows down.
 type Fault struct {
@@ -34,6 +34,9 @@ type Fault struct {
 	DelayMS int           `json:"delayMs,omitempty"`
 	// BytesPerSecond slows the request's body down.
 	BytesPerSecond int64 `json:"bytesPerSecond,omitempty"`
+
+	// CorruptByte flips the bits of one byte of the request's body; 1 is the first.
+	CorruptByte int64 `json:"corruptByte,omitempty"`
 
 	// Hang answers nothing until the client gives up.
 	Hang bool `json:"hang,omitempty"`

@@ -2,6 +2,8 @@ package cozytest_test
 
 import (
 	"context"
+	"crypto/md5"
+	"encoding/hex"
 	"errors"
 	"io"
 	"net/http"
@@ -41,6 +43,19 @@ func TestFaultsThatEndTheConnection(t *testing.T) {
 				t.Errorf("file created: %v, want %v", created, c.created)
 			}
 		})
+	}
+}
+
+func TestFaultCorruptsAByte(t *testing.T) {
+	t.Parallel()
+	b := setup(t, cozytest.Config{}, cozytest.InstanceOptions{})
+	b.stack.Inject(cozytest.Fault{Method: http.MethodPost, CorruptByte: 2})
+	b.expect(http.StatusCreated, http.MethodPost, inRoot+"?Type=file&Name=f", content)
+	stored, _ := b.inst.Lookup("/f")
+	wrong := []byte(content)
+	wrong[1] ^= 0xff
+	if sum := md5.Sum(wrong); stored.MD5 != hex.EncodeToString(sum[:]) {
+		t.Errorf("stored is %x, want %x", stored.MD5, sum)
 	}
 }
 

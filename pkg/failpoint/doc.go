@@ -29,7 +29,7 @@ const (
 	FolderMade = "folder-made"
 	// FileCreated: the target has a file, the ledger does not know.
 	FileCreated = "file-created"
-	// BadCopy: the target has a file with wrong content that is to be removed.
+	// BadCopy: the target has a file with wrong content, which the ledger knows.
 	BadCopy = "bad-copy"
 	// Finished: the ledger has the final state, the tracking document does not.
 	Finished = "finished"

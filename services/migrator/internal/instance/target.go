@@ -120,10 +120,10 @@ func (t *Target) Create(ctx context.Context, f transfer.NewFile) (transfer.Store
 		DirID: f.ParentID,
 		Name:  TargetName(f.Name, false),
 		Size:  f.Size,
+		MD5:   f.MD5,
 		Times: times(f.CreatedAt, f.ModTime),
 		MIME:  saneMIME(f.MIME),
 		Tags:  tags,
-		MD5:   f.MD5,
 		Body:  f.Body,
 	})
 	switch {

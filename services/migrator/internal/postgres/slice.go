@@ -111,7 +111,7 @@ func (s *Slice) SetTarget(ctx context.Context, f transfer.Folder) error {
 func (s *Slice) Files(ctx context.Context, after int64, limit int) ([]transfer.File, error) {
 	return scan(ctx, s.ledger, `
 		SELECT f.id, f.name, f.folder_id, d.path, d.target_id, d.etag, f.size, f.mod_time, f.created_at,
-			f.etag, f.mime, f.checksums, f.favorite, f.tags, f.attempts
+			f.etag, f.mime, f.checksums, f.favorite, f.tags, f.attempts, coalesce(f.suspects, '{}')
 		FROM file f
 		JOIN folder d ON d.migration_id = f.migration_id AND d.id = f.folder_id
 		WHERE f.migration_id = @id AND f.id > @after AND f.state = 'pending'
@@ -122,7 +122,7 @@ func (s *Slice) Files(ctx context.Context, after int64, limit int) ([]transfer.F
 			var mod, created *time.Time
 			var tags string
 			err = row.Scan(&f.ID, &f.Name, &f.FolderID, &f.FolderPath, &f.FolderTarget, &f.FolderETag, &f.Size, &mod, &created,
-				&f.ETag, &f.MIME, &f.Checksums, &f.Favorite, &tags, &f.Attempts)
+				&f.ETag, &f.MIME, &f.Checksums, &f.Favorite, &tags, &f.Attempts, &f.Suspects)
 			f.ModTime, f.CreatedAt, f.Tags = orZero(mod), orZero(created), split(tags)
 			return f, err
 		})
@@ -284,6 +284,23 @@ func (s *Slice) RecordFolder(ctx context.Context, r transfer.FolderResult) error
 			changed = changed + 1
 		FROM fence WHERE migration.id = fence.id`,
 		pgx.NamedArgs{"folder": r.Folder.ID, "reason": string(r.Reason), "failed": r.Outcome == transfer.Failed})
+}
+
+// Suspect implements transfer.Ledger.
+func (s *Slice) Suspect(ctx context.Context, fileID int64, targetID string) error {
+	return s.write(ctx, `
+		WITH fence AS (
+			SELECT id FROM migration
+			WHERE id = @id AND lease_term = @term AND lease_owner = @owner
+		), suspected AS (
+			UPDATE file SET suspects = array_append(suspects, @target_id)
+			FROM fence
+			WHERE file.migration_id = @id AND file.id = @file AND file.state = 'pending'
+				AND @target_id <> ALL (coalesce(suspects, '{}'))
+		)
+		UPDATE migration SET changed = changed + 1
+		FROM fence WHERE migration.id = fence.id`,
+		pgx.NamedArgs{"file": fileID, "target_id": targetID})
 }
 
 // Record implements transfer.Ledger.

@@ -15,7 +15,7 @@ const maxNumbered = 100
 // resolve answers a name that is taken: equal content is this very file (from an
 // earlier try, or the user's own copy) and counts as copied; different content
 // stays, and the file gets a number.
-func (r *run) resolve(ctx context.Context, j job, size int64, res *Result) error {
+func (r *run) resolve(ctx context.Context, j *job, size int64, res *Result) error {
 	for n := 1; n <= maxNumbered; n++ {
 		name := numbered(j.Name, n, false)
 		if n > 1 { // the first name is known to be taken
@@ -24,7 +24,7 @@ func (r *run) resolve(ctx context.Context, j job, size int64, res *Result) error
 				return err
 			}
 		}
-		same, err := r.same(ctx, j, name, size, res)
+		same, err := r.same(ctx, *j, name, size, res)
 		if err != nil {
 			return untaken(err)
 		}

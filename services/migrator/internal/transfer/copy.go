@@ -33,7 +33,7 @@ func (r *run) transfer(ctx context.Context) error {
 		}
 		started := time.Now()
 		res := Result{File: f, Outcome: Done}
-		failure, err := r.retry(ctx, func() error { return r.copy(ctx, j, &res) })
+		failure, err := r.retry(ctx, func() error { return r.copy(ctx, &j, &res) })
 		if failure == nil && err == nil {
 			failure, err = r.mark(ctx, f, &res)
 		}
@@ -54,7 +54,10 @@ func (r *run) transfer(ctx context.Context) error {
 }
 
 // copy streams one file into the target and fills in its result.
-func (r *run) copy(ctx context.Context, j job, res *Result) error {
+func (r *run) copy(ctx context.Context, j *job, res *Result) error {
+	if err := r.removeSuspects(ctx, j); err != nil {
+		return err
+	}
 	size, err := r.create(ctx, j, j.Name, res)
 	if reasonOf(err) == ReasonParentGone {
 		if j.FolderTarget, err = r.restore(ctx, j.FolderID, j.FolderTarget, err); err != nil {
@@ -68,7 +71,7 @@ func (r *run) copy(ctx context.Context, j job, res *Result) error {
 	case reasonOf(err) == ReasonQuota:
 		// A full target says so before it looks at the name: this file may be
 		// what filled it, in a try whose result was lost.
-		if same, findErr := r.same(ctx, j, j.Name, size, res); findErr == nil && same {
+		if same, findErr := r.same(ctx, *j, j.Name, size, res); findErr == nil && same {
 			return nil
 		}
 	}
@@ -85,10 +88,36 @@ func reasonOf(err error) Reason {
 
 // create streams one file into the target under a name. It gives the size that
 // the source has now, also with ErrNameTaken.
-func (r *run) create(ctx context.Context, j job, name string, res *Result) (int64, error) {
+//
+// A file whose bytes are not what its uploader claimed is read once more: a source
+// stores such claims unchecked, and the same bytes again are its true content.
+func (r *run) create(ctx context.Context, j *job, name string, res *Result) (int64, error) {
+	size, err := r.stream(ctx, j, name, nil, res)
+	var doubted *doubtError
+	if !errors.As(err, &doubted) {
+		return size, err
+	}
+	j.content, j.md5 = nil, nil // it is the source that has to say it again
+	size, err = r.stream(ctx, j, name, doubted.md5, res)
+	if err == nil {
+		res.note("checksum of the source differs from its content")
+	}
+	return size, err
+}
+
+// doubtError tells that the source's claim contradicts what was read.
+type doubtError struct{ md5 []byte }
+
+func (e *doubtError) Error() string {
+	return fmt.Sprintf("md5 %x is not what the source claims", e.md5)
+}
+
+// stream is create for one reading of the file. Where an earlier one is doubted, it
+// has to give the same sum.
+func (r *run) stream(ctx context.Context, j *job, name string, doubted []byte, res *Result) (int64, error) {
 	f := j.File
 	began := time.Now()
-	body, err := r.body(ctx, j)
+	body, err := r.body(ctx, *j)
 	res.took.Source += time.Since(began)
 	if err != nil {
 		return 0, err
@@ -99,9 +128,29 @@ func (r *run) create(ctx context.Context, j job, name string, res *Result) (int6
 	if size < 0 {
 		size = f.Size
 	}
+	known := j.md5
+	if doubted != nil {
+		known = doubted
+	}
 	sums := newDigest(cmp.Or(body.Checksums, f.Checksums), j.md5)
 	upload, done := cutting(ctx, sums, size)
 	defer done()
+	check := func() error {
+		switch {
+		case doubted != nil && !bytes.Equal(sums.MD5(), doubted):
+			return &Error{Side: SideSource, Class: Again, Reason: ReasonChanged, Err: errors.New("two reads differ")}
+		case doubted == nil && !sums.Confirms():
+			return &Error{Side: SideSource, Class: Again, Reason: ReasonChanged, Err: &doubtError{sums.MD5()}}
+		case j.content != nil || time.Since(opened) <= slowTransfer:
+			return nil
+		}
+		return r.unchanged(upload, f, body.ETag)
+	}
+	if size == 0 { // nobody reads the body then
+		if err := check(); err != nil {
+			return size, err
+		}
+	}
 	stored, err := r.cfg.Target.Create(upload, NewFile{
 		ParentID:  f.FolderTarget,
 		Name:      name,
@@ -110,8 +159,8 @@ func (r *run) create(ctx context.Context, j job, name string, res *Result) (int6
 		CreatedAt: f.CreatedAt,
 		MIME:      cmp.Or(body.MIME, f.MIME),
 		Marks:     f.Marks,
-		MD5:       j.md5,
-		Body:      tee{body, sums, size},
+		MD5:       known,
+		Body:      tee{body, sums, size, check},
 	})
 	res.took.Source += sums.Waited()
 	res.took.Target += time.Since(opened) - sums.Waited()
@@ -125,16 +174,12 @@ func (r *run) create(ctx context.Context, j job, name string, res *Result) (int6
 	// If we stop here, the file is in the target, perhaps without its marks, and
 	// not in the ledger: see doc.go.
 	failpoint.Here(failpoint.FileCreated)
-	err = r.verify(ctx, f, size, sums, stored, res)
-	if err == nil && j.content == nil && time.Since(opened) > slowTransfer {
-		err = r.unchanged(upload, f, body.ETag)
-	}
-	if err != nil {
-		// If we stop here, the bad copy keeps the name: the next holder finds it
-		// taken by other content and gives the file a number.
-		failpoint.Here(failpoint.BadCopy)
-		r.discard(ctx, stored.ID)
-		return size, err
+	if sum := sums.MD5(); sums.Count() != size || stored.Size != size || !bytes.Equal(stored.MD5, sum) {
+		r.discard(ctx, j, stored.ID)
+		return size, &Error{
+			Side: SideTarget, Class: Again, Reason: ReasonCorrupt,
+			Err: fmt.Errorf("stored %d bytes, md5 %x; sent %d bytes, md5 %x", stored.Size, stored.MD5, sums.Count(), sum),
+		}
 	}
 	res.fill(f, stored, sums.MD5())
 	return size, nil
@@ -224,21 +269,6 @@ func blame(err error) error {
 	return err
 }
 
-// verify compares what the target stored with what the source sent and claims.
-func (r *run) verify(ctx context.Context, f File, size int64, sums *digest, stored Stored, res *Result) error {
-	md5 := sums.MD5()
-	if sums.Count() != size || stored.Size != size || !bytes.Equal(stored.MD5, md5) {
-		return &Error{
-			Side: SideTarget, Class: Again, Reason: ReasonCorrupt,
-			Err: fmt.Errorf("stored %d bytes, md5 %x; sent %d bytes, md5 %x", stored.Size, stored.MD5, sums.Count(), md5),
-		}
-	}
-	if sums.Confirms() {
-		return nil
-	}
-	return r.doubt(ctx, f, md5, res)
-}
-
 // unchanged makes sure that a file did not change while it was read: then its
 // bytes may be a mixture that no checksum of ours can tell.
 func (r *run) unchanged(ctx context.Context, f File, etag string) error {
@@ -249,21 +279,6 @@ func (r *run) unchanged(ctx context.Context, f File, etag string) error {
 	if etag != "" && now.ETag != "" && now.ETag != etag {
 		return &Error{Side: SideSource, Class: Again, Reason: ReasonChanged, Err: errors.New("etag changed during the transfer")}
 	}
-	return nil
-}
-
-// doubt decides about a file whose bytes are not what its uploader claimed. A
-// source stores such claims unchecked, so a second look decides: the same bytes
-// again are the file's true content.
-func (r *run) doubt(ctx context.Context, f File, md5 []byte, res *Result) error {
-	again, err := r.read(ctx, f)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(again, md5) {
-		return &Error{Side: SideSource, Class: Again, Reason: ReasonChanged, Err: errors.New("two reads differ")}
-	}
-	res.note("checksum of the source differs from its content")
 	return nil
 }
 
@@ -290,20 +305,36 @@ func (r *run) read(ctx context.Context, f File) ([]byte, error) {
 	return sums.MD5(), nil
 }
 
-// discard removes a bad copy, also when the slice is being cut short. Should that
-// fail, the next try finds its name taken by other content and keeps both.
-//
-// Who lost the lease removes nothing: the next holder may have found this very
-// copy, and counted it.
-func (r *run) discard(ctx context.Context, id string) {
-	if r.lost() {
-		return
-	}
+// discard removes a copy that is not what was sent, also when the slice is being
+// cut short. The ledger is told first: from then on nobody counts this copy, and
+// whoever copies the file next removes it before. It refuses a holder whose term is
+// over, whatever that one believes, for the next one may have found this very copy.
+func (r *run) discard(ctx context.Context, j *job, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
 	defer cancel()
-	if err := r.cfg.Target.Remove(ctx, id); err != nil {
+	// If we stop here, a copy with wrong bytes has the name, and nobody knows whose
+	// it is: the file gets a number.
+	_, err := retryLedger(ctx, func() (struct{}, error) { return struct{}{}, r.cfg.Ledger.Suspect(ctx, j.ID, id) })
+	if err == nil {
+		j.Suspects = append(j.Suspects, id)
+		// If we stop here, the next holder removes the copy.
+		failpoint.Here(failpoint.BadCopy)
+		err = r.removeSuspects(ctx, j)
+	}
+	if err != nil {
 		r.cfg.Logger.WarnContext(ctx, "bad copy not removed", "target_id", id, "error", err)
 	}
+}
+
+// removeSuspects removes the bad copies of a file that were left behind.
+func (r *run) removeSuspects(ctx context.Context, j *job) error {
+	for len(j.Suspects) > 0 {
+		if err := r.cfg.Target.Remove(ctx, j.Suspects[0]); err != nil {
+			return err
+		}
+		j.Suspects = j.Suspects[1:]
+	}
+	return nil
 }
 
 // note adds something that the report has to say of a file that did arrive.

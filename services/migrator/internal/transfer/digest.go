@@ -78,12 +78,15 @@ func (d *digest) pass(p []byte, waited time.Duration) error {
 // errCut is what a reader of a cut body gets.
 var errCut = errors.New("body is cut")
 
-// tee reads a body of size bytes through a digest, until it is cut. Closing it
-// ends a read that waits for the source.
+// tee reads a body of size bytes through a digest, until it is cut. The last of
+// them pass when check agrees to all that was read, and without them nothing of the
+// body stays in the target: what is not right is never there. Closing it ends a read
+// that waits for the source.
 type tee struct {
 	*Body
 	*digest
-	size int64
+	size  int64
+	check func() error
 }
 
 func (t tee) Read(p []byte) (int, error) {
@@ -92,12 +95,18 @@ func (t tee) Read(p []byte) (int, error) {
 	if cut := t.pass(p[:n], time.Since(asked)); cut != nil {
 		return 0, cut
 	}
-	if t.Body.Size < 0 && err == nil && t.Count() == t.size {
+	if n == 0 || t.Count() != t.size || err != nil && !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	if t.Body.Size < 0 && err == nil {
 		// The source did not say its size: more than the listing said must not
 		// be left behind without a word.
 		if more, _ := io.ReadFull(t.Body, make([]byte, 1)); more > 0 {
 			return 0, &Error{Side: SideSource, Class: Again, Reason: ReasonChanged, Err: errors.New("longer than listed")}
 		}
+	}
+	if wrong := t.check(); wrong != nil {
+		return 0, wrong
 	}
 	return n, err
 }

@@ -52,11 +52,11 @@ type NewFile struct {
 	ParentID  string
 	Name      string
 	Size      int64     // bytes, exact
+	MD5       []byte    // 16 bytes where it is known before: the target refuses another body
 	ModTime   time.Time // zero: the target's now
 	CreatedAt time.Time // zero: ModTime
 	MIME      string    // empty: the target goes by the name
 	Marks               // as far as they can be given at once
-	MD5       []byte    // 16 bytes where it is known before: the target then refuses other bytes
 	Body      io.Reader // read once; Size bytes
 }
 

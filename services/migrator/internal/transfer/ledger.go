@@ -29,6 +29,9 @@ type Ledger interface {
 	Folder(ctx context.Context, id int64) (Folder, error)
 	// SetTarget records where a folder is in the target from now on.
 	SetTarget(ctx context.Context, f Folder) error
+	// Suspect records that a file's copy of that id in the target is bad and is going
+	// to be removed: Files names it until the file has a result.
+	Suspect(ctx context.Context, fileID int64, targetID string) error
 	// Record writes the results of files together. A result for a file that has
 	// one already changes nothing and is not counted again.
 	Record(ctx context.Context, results []Result) error
@@ -64,7 +67,8 @@ type File struct {
 	MIME         string
 	Checksums    string
 	Marks
-	Attempts int // passes that ended in an error that may pass
+	Attempts int      // passes that ended in an error that may pass
+	Suspects []string // target ids of copies that are bad, and may be there still
 }
 
 // Path is the file's path from the root.

@@ -11,7 +11,7 @@ import (
 // used.
 type Ledger struct {
 	// Fault is asked before each call ("folders", "files", "page", "folder",
-	// "record"); an error is the call's answer.
+	// "suspect", "record"); an error is the call's answer.
 	Fault func(call string) error
 
 	mu      sync.Mutex
@@ -197,6 +197,18 @@ func (l *Ledger) RecordFolder(_ context.Context, r transfer.FolderResult) error 
 	if r.Outcome == transfer.Failed {
 		f.state = "failed"
 	}
+	return nil
+}
+
+// Suspect implements transfer.Ledger.
+func (l *Ledger) Suspect(_ context.Context, fileID int64, targetID string) error {
+	if err := l.fault("suspect"); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := l.files[fileID-1]
+	f.Suspects = append(f.Suspects, targetID)
 	return nil
 }
 
