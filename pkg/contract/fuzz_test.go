@@ -13,19 +13,20 @@ import (
 // it: what it says goes to logs and headers.
 var refusals = regexp.MustCompile(`^malformed message: (` + //nolint:gochecknoglobals // never written
 	`not JSON|[0-9]+ bytes, the limit is [0-9]+` +
-	`|field "(migrationId|workplaceFqdn|accountId|sourcePath|timestamp|)" has the wrong type` +
-	`|(migrationId|workplaceFqdn|accountId) is missing` +
+	`|field "(migrationId|workplaceFqdn|accountId|sourcePath|timestamp|version|)" has the wrong type` +
+	`|(migrationId|workplaceFqdn|accountId) is missing|unknown version` +
 	`|(migrationId|accountId) is not an id|workplaceFqdn is not a host name|sourcePath holds a NUL byte)$`)
 
 func FuzzDecodeRequested(f *testing.F) {
 	f.Add([]byte(`{"migrationId":"m","workplaceFqdn":"a.example","accountId":"a","sourcePath":"/","timestamp":1}`))
+	f.Add([]byte(`{"migrationId":"m","workplaceFqdn":"a.example","accountId":"a","timestamp":1,"version":2}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		m, err := contract.DecodeRequested(body)
 		if err != nil {
 			mustBeRefusal(t, err)
 			return
 		}
-		if m.MigrationID == "" || m.WorkplaceFQDN == "" || m.AccountID == "" || m.SourcePath == "" {
+		if m.MigrationID == "" || m.WorkplaceFQDN == "" || m.AccountID == "" || m.SourcePath == "" || m.Version > contract.MessageVersion {
 			t.Errorf("accepted with a field missing: %+v", m)
 		}
 		mustComeBack(t, m, contract.DecodeRequested)
@@ -34,6 +35,7 @@ func FuzzDecodeRequested(f *testing.F) {
 
 func FuzzDecodeCanceled(f *testing.F) {
 	f.Add([]byte(`{"migrationId":"m","workplaceFqdn":"a.example","timestamp":1}`))
+	f.Add([]byte(`{"migrationId":"m","workplaceFqdn":"a.example","timestamp":1,"version":1}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		m, err := contract.DecodeCanceled(body)
 		if err != nil {

@@ -3,6 +3,7 @@ package contract_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -114,6 +115,22 @@ func TestUnknownFieldsOfMessagesAreIgnored(t *testing.T) {
 		_, cancelErr := contract.DecodeCanceled(body)
 		if cancelErr != nil || file == "requested.json" && requestErr != nil {
 			t.Errorf("%s with a field more: %v, %v", file, requestErr, cancelErr)
+		}
+	}
+}
+
+func TestAMessageOfAVersionThatIsNotKnownIsRefused(t *testing.T) {
+	t.Parallel()
+	for version, known := range map[string]bool{"1": true, "null": true, "2": false, "-1": false, `"1"`: false} {
+		for _, file := range []string{"requested.json", "canceled.json"} {
+			body := append([]byte(`{"version":`+version+`,`), recorded(t, file)[1:]...)
+			_, err := contract.DecodeCanceled(body) // reads what both have
+			if file == "requested.json" {
+				_, err = contract.DecodeRequested(body)
+			}
+			if known != (err == nil) || err != nil && !errors.Is(err, contract.ErrMalformed) {
+				t.Errorf("%s of version %s: %v", file, version, err)
+			}
 		}
 	}
 }

@@ -20,6 +20,11 @@ const (
 // honest message is a source path of 4 kB and some ids.
 const MaxMessageBytes = 64 << 10
 
+// MessageVersion is the highest version of both messages that this code knows. A
+// message that names none has version 1, which is what is sent: a change that old
+// consumers must not overlook gets a higher one.
+const MessageVersion = 1
+
 // Requested asks for a migration. The target folder is not in it: it is read
 // from the tracking document. Credentials are never in a message.
 type Requested struct {
@@ -28,6 +33,7 @@ type Requested struct {
 	AccountID     string `json:"accountId"`
 	SourcePath    string `json:"sourcePath"`
 	Timestamp     int64  `json:"timestamp"` // unix seconds
+	Version       int    `json:"version,omitempty"`
 }
 
 // Canceled asks for the end of a migration. It may arrive before, after or
@@ -36,6 +42,7 @@ type Canceled struct {
 	MigrationID   string `json:"migrationId"`
 	WorkplaceFQDN string `json:"workplaceFqdn"`
 	Timestamp     int64  `json:"timestamp"` // unix seconds
+	Version       int    `json:"version,omitempty"`
 }
 
 // ErrMalformed is wrapped by the decoders for a message that will never be
@@ -49,7 +56,7 @@ func DecodeRequested(body []byte) (Requested, error) {
 	if err := decode(body, &m); err != nil {
 		return Requested{}, err
 	}
-	if err := checkIDs(m.MigrationID, m.WorkplaceFQDN); err != nil {
+	if err := check(m.Version, m.MigrationID, m.WorkplaceFQDN); err != nil {
 		return Requested{}, err
 	}
 	if m.AccountID == "" {
@@ -74,7 +81,7 @@ func DecodeCanceled(body []byte) (Canceled, error) {
 	if err := decode(body, &m); err != nil {
 		return Canceled{}, err
 	}
-	return m, checkIDs(m.MigrationID, m.WorkplaceFQDN)
+	return m, check(m.Version, m.MigrationID, m.WorkplaceFQDN)
 }
 
 func decode(body []byte, m any) error {
@@ -93,8 +100,10 @@ func decode(body []byte, m any) error {
 
 const maxIDBytes = 512
 
-func checkIDs(migration, fqdn string) error {
+func check(version int, migration, fqdn string) error {
 	switch {
+	case version < 0 || version > MessageVersion:
+		return fmt.Errorf("%w: unknown version", ErrMalformed)
 	case migration == "":
 		return fmt.Errorf("%w: migrationId is missing", ErrMalformed)
 	case fqdn == "":

@@ -119,6 +119,7 @@ func TestPoisonBecomesADeadLetterWithItsReasonAndTheNextMessageIsServed(t *testi
 		"5 MB":               {fmt.Sprintf(`{"migrationId":%q}`, strings.Repeat("x", 5<<20)), "too large"},
 		"another's instance": {strings.Replace(m.requestBody(), rig.InstanceSuffix, ".elsewhere.test", 1), "not an instance"},
 		"empty":              {"", "not JSON"},
+		"newer version":      {strings.Replace(m.requestBody(), `{`, `{"version":2,`, 1), "unknown version"},
 	}
 	for id, p := range poison {
 		r.Publish(contract.KeyRequested, id, p.body)
