@@ -111,7 +111,7 @@ func (s *Slice) SetTarget(ctx context.Context, f transfer.Folder) error {
 func (s *Slice) Files(ctx context.Context, after int64, limit int) ([]transfer.File, error) {
 	return scan(ctx, s.ledger, `
 		SELECT f.id, f.name, f.folder_id, d.path, d.target_id, d.etag, f.size, f.mod_time, f.created_at,
-			f.etag, f.mime, f.checksums, f.favorite, f.tags, f.attempts, coalesce(f.suspects, '{}')
+			f.etag, f.mime, f.checksums, f.favorite, f.tags, f.attempts, f.suspects
 		FROM file f
 		JOIN folder d ON d.migration_id = f.migration_id AND d.id = f.folder_id
 		WHERE f.migration_id = @id AND f.id > @after AND f.state = 'pending'

@@ -1,6 +1,8 @@
 package postgres_test
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,6 +151,25 @@ func TestRecordCountsEachFileOnce(t *testing.T) {
 	failed, err := l.Notices(t.Context(), "m1", transfer.Failed, 10)
 	if err != nil || len(failed) != 1 || failed[0].Path != "failed" || failed[0].Reason != string(transfer.ReasonForbidden) {
 		t.Errorf("failed %+v, error %v", failed, err)
+	}
+}
+
+func TestABadCopyIsNamedToWhoComesNextAndOnlyByTheHolder(t *testing.T) {
+	t.Parallel()
+	l, slice, root := begun(t)
+	addPage(t, slice, transfer.Page{Folder: root, Complete: true, Entries: []transfer.Entry{{Name: "a"}}})
+	a := files(t, slice, 0)[0]
+	for _, id := range []string{"t1", "t1", "t2"} { // a write whose outcome was unknown is repeated
+		if err := slice.Suspect(t.Context(), a.ID, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := files(t, slice, 0)[0].Suspects; !slices.Equal(got, []string{"t1", "t2"}) {
+		t.Errorf("suspects %v", got)
+	}
+	late := transfer.Lease{Migration: migration("m1", "alice"), Owner: owner, Term: 99}
+	if err := l.Slice(late).Suspect(t.Context(), a.ID, "t3"); !errors.Is(err, transfer.ErrLeaseLost) {
+		t.Errorf("under another term: %v", err)
 	}
 }
 
