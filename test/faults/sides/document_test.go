@@ -15,7 +15,7 @@ func (c *scene) wantDocument(row migrationRow, p promise) {
 	want := contract.Progress{
 		FilesImported: row.FilesDone, FilesTotal: row.FilesTotal, BytesImported: row.BytesDone, BytesTotal: row.BytesTotal,
 	}
-	if row.FoldersListed < row.FoldersTotal || row.FoldersTotal == 0 {
+	if row.FoldersListed+row.FoldersSkipped < row.FoldersTotal || row.FoldersTotal == 0 {
 		want.BytesTotal = max(row.BytesTotal, row.BytesExpected) // what the source announced
 	}
 	if doc.Progress != want {

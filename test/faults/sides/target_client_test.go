@@ -1,6 +1,7 @@
 package sides_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -46,6 +47,12 @@ func (c *scene) trash(id string) {
 func (c *scene) destroy(id string) {
 	c.t.Helper()
 	c.asStack(http.MethodDelete, "/files/trash/"+id, "", http.StatusNoContent)
+}
+
+func (c *scene) rename(id, name string) {
+	c.t.Helper()
+	body := fmt.Sprintf(`{"data":{"type":"io.cozy.files","id":%q,"attributes":{"name":%q}}}`, id, name)
+	c.asStack(http.MethodPatch, "/files/"+id, body, http.StatusOK)
 }
 
 // idAt finds an entry below the target folder; "" is the folder itself.

@@ -41,6 +41,21 @@ func targetLosesAFolderMidway(t *testing.T, s *stage) {
 	lost("the target folder itself is destroyed", "", destroy)
 }
 
+// A folder that its owner renames is the same folder: what is still to come goes
+// there, too.
+func targetRenamesAFolderMidway(c *scene) {
+	c.files("a/b/c", 60)
+	c.files("zz", 40)
+	c.slowUploads(60)
+	c.start()
+	c.awaitMidway(12)
+	before := c.trashed() // the trash itself
+	c.rename(c.idAt("a"), "renamed by its owner")
+	c.await(contract.StatusCompleted, 40*time.Second)
+	c.wantNothingElseTrashed(before)
+	c.aftermath(promise{renamed: map[string]string{"a": "renamed by its owner"}})
+}
+
 // trashed are the ids in the trash.
 func (c *scene) trashed() map[string]bool {
 	c.t.Helper()

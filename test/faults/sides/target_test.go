@@ -10,6 +10,7 @@ func TestTarget(t *testing.T) {
 	s.group(t, "has the name already", targetHasTheNameAlready)
 	s.group(t, "loses a folder midway", targetLosesAFolderMidway)
 	s.group(t, "is taken away", targetIsTakenAway)
+	s.perform(t, "renames a folder midway", targetRenamesAFolderMidway)
 	s.perform(t, "has a burst of errors", targetHasABurstOfErrors)
 	s.perform(t, "shortens a long name", targetShortensALongName)
 	s.perform(t, "expires the token midway", targetExpiresTheToken)

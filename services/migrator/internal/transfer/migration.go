@@ -70,10 +70,10 @@ type Snapshot struct {
 	Mirrored int64 // the change that the tracking document has
 }
 
-// Bytes is how much there is to copy, as far as it is known: until all is listed,
-// the root's own sum is the better guess.
+// Bytes is how much there is to copy, as far as it is known: while a folder is not
+// listed, or where one could not be, the root's own sum is the better guess.
 func (s Snapshot) Bytes() int64 {
-	if s.FoldersTotal > 0 && s.FoldersListed+s.FoldersFailed+s.FoldersSkipped == s.FoldersTotal {
+	if s.FoldersTotal > 0 && s.FoldersListed+s.FoldersSkipped == s.FoldersTotal {
 		return s.BytesTotal
 	}
 	return max(s.BytesTotal, s.BytesExpected)
