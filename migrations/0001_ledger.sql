@@ -19,6 +19,10 @@ CREATE TABLE migration (
     started_at    timestamptz,
     finished_at   timestamptz,
     cancel_requested_at timestamptz,
+    reopened_from text        -- final state that a retry undid, until the tracking document is written
+        CHECK (reopened_from IN ('completed', 'failed')),
+    once          boolean     NOT NULL DEFAULT false, -- migrate-once works on it, and no worker does
+    purged_at     timestamptz, -- its entries are being removed
 
     -- The lease: the right of one worker to this migration, by this clock only.
     -- The term grows with each claim and fences every write.
@@ -149,3 +153,55 @@ CREATE TABLE cancellation (
     at           timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (migration_id, instance)
 );
+
+-- What happened to a migration, for operators: the newest of each, so that one
+-- that is paused for weeks does not grow for ever. Entries are not in it.
+CREATE TABLE event (
+    migration_id text        NOT NULL REFERENCES migration ON DELETE CASCADE,
+    id           bigint      GENERATED ALWAYS AS IDENTITY,
+    at           timestamptz NOT NULL DEFAULT now(),
+    kind         text        NOT NULL,
+    worker       text,
+    reason       text, -- a word of the engine's vocabulary
+    PRIMARY KEY (migration_id, id)
+);
+
+-- Written by the database, so that no statement that moves a lease or a state can
+-- forget its event.
+-- +goose StatementBegin
+CREATE FUNCTION note_event() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    over constant text[] := '{completed,failed,canceled}';
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO event (migration_id, kind) VALUES (NEW.id, 'requested');
+    END IF;
+    IF TG_OP = 'UPDATE' AND OLD.cancel_requested_at IS NULL AND NEW.cancel_requested_at IS NOT NULL THEN
+        INSERT INTO event (migration_id, kind) VALUES (NEW.id, 'cancel_requested');
+    END IF;
+    IF NEW.state = ANY (over) AND (TG_OP = 'INSERT' OR OLD.state <> NEW.state) THEN
+        INSERT INTO event (migration_id, kind, worker, reason)
+        VALUES (NEW.id, NEW.state, CASE WHEN TG_OP = 'UPDATE' THEN OLD.lease_owner END, NEW.failure_reason);
+    ELSIF TG_OP = 'UPDATE' AND OLD.state = ANY (over) AND NOT NEW.state = ANY (over) THEN
+        INSERT INTO event (migration_id, kind) VALUES (NEW.id, 'reopened');
+    ELSIF TG_OP = 'UPDATE' AND NEW.lease_owner IS NOT NULL AND OLD.lease_term <> NEW.lease_term THEN
+        INSERT INTO event (migration_id, kind, worker)
+        VALUES (NEW.id, CASE WHEN OLD.lease_owner IS NULL THEN 'claimed' ELSE 'taken_over' END, NEW.lease_owner);
+    ELSIF TG_OP = 'UPDATE' AND OLD.lease_owner IS NOT NULL AND NEW.lease_owner IS NULL THEN
+        INSERT INTO event (migration_id, kind, worker, reason)
+        VALUES (NEW.id, CASE WHEN NEW.due_at > now() THEN 'paused' ELSE 'released' END, OLD.lease_owner, NEW.pause_reason);
+    END IF;
+    DELETE FROM event WHERE migration_id = NEW.id AND id <= (
+        SELECT id FROM event WHERE migration_id = NEW.id ORDER BY id DESC OFFSET 200 LIMIT 1);
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER migration_requested AFTER INSERT ON migration
+    FOR EACH ROW EXECUTE FUNCTION note_event();
+-- Not by the batches of results, which touch none of these columns.
+CREATE TRIGGER migration_moved AFTER UPDATE OF state, lease_owner, lease_term, cancel_requested_at ON migration
+    FOR EACH ROW
+    WHEN (OLD.state <> NEW.state OR OLD.lease_owner IS DISTINCT FROM NEW.lease_owner
+        OR OLD.lease_term <> NEW.lease_term OR OLD.cancel_requested_at IS DISTINCT FROM NEW.cancel_requested_at)
+    EXECUTE FUNCTION note_event();

@@ -121,12 +121,18 @@ func (s setting) explain(err error) error {
 	}
 }
 
+// split takes joined errors apart, however deep they are joined.
 func split(err error) []error {
 	if err == nil {
 		return nil
 	}
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		return many.Unwrap()
+	many, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
 	}
-	return []error{err}
+	var single []error
+	for _, e := range many.Unwrap() {
+		single = append(single, split(e)...)
+	}
+	return single
 }

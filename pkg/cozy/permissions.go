@@ -18,10 +18,15 @@ type Permission struct {
 // Permissions gives the rules of a caller's own token. IsTokenRefused tells a
 // token that is not one of this instance.
 func (i *Instance) Permissions(ctx context.Context, bearer string) ([]Permission, error) {
-	const op = "read permissions"
 	if _, err := checkToken(bearer); err != nil {
-		return nil, &Error{Op: op, Status: http.StatusUnauthorized, kind: kindTokenFault}
+		return nil, &Error{Op: opPermissions, Status: http.StatusUnauthorized, kind: kindTokenFault}
 	}
+	return i.permissions(ctx, bearer)
+}
+
+const opPermissions = "read permissions"
+
+func (i *Instance) permissions(ctx context.Context, bearer string) ([]Permission, error) {
 	var answer struct {
 		Data struct {
 			Attributes struct {
@@ -29,7 +34,7 @@ func (i *Instance) Permissions(ctx context.Context, bearer string) ([]Permission
 			} `json:"attributes"`
 		} `json:"data"`
 	}
-	c := call{op: op, method: http.MethodGet, path: "/permissions/self", bearer: bearer, most: maxFiles}
+	c := call{op: opPermissions, method: http.MethodGet, path: "/permissions/self", bearer: bearer, most: maxFiles}
 	if err := i.do(ctx, c, &answer); err != nil {
 		return nil, err
 	}
@@ -58,4 +63,9 @@ func (p Permission) covers(doctype string) bool {
 
 func (p Permission) allows(verb string) bool {
 	return len(p.Verbs) == 0 || slices.Contains(p.Verbs, verb) || slices.Contains(p.Verbs, "ALL")
+}
+
+// OwnPermissions gives the rules of the token that this client uses itself.
+func (i *Instance) OwnPermissions(ctx context.Context) ([]Permission, error) {
+	return i.permissions(ctx, "")
 }

@@ -1,6 +1,9 @@
 package queue
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Pauses gives the waits after a number of failures in a row.
 func Pauses(n int) []time.Duration {
@@ -10,4 +13,14 @@ func Pauses(n int) []time.Duration {
 		pauses[i] = p.next()
 	}
 	return pauses
+}
+
+// Declare makes all of a topology on a connection of its own.
+func Declare(ctx context.Context, url string, t Topology) error {
+	l, err := connect(ctx, endpoint{url: url, name: "declare"})
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	return l.with(t.declare)
 }

@@ -14,8 +14,8 @@ import (
 	"example.org/ncm/pkg/telemetry"
 )
 
-// runConfig holds the settings of `migrator run`.
-type runConfig struct {
+// RunConfig holds the settings of `migrator run`.
+type RunConfig struct {
 	stack.Settings
 	LedgerConfig
 	telemetry.Export
@@ -54,7 +54,7 @@ type LedgerConfig struct {
 }
 
 // Validate reports what no single field can know.
-func (c *runConfig) Validate() error {
+func (c *RunConfig) Validate() error {
 	faults := []error{c.Broker.Validate(), c.Settings.Validate(), c.KindsConfig.validate(), c.Export.Validate(), c.DebugSettings.Validate()}
 	for name, n := range map[string]int{
 		"SLOTS": c.Slots, "TRANSFERS": c.Transfers, "SOURCE_REQUESTS": c.Requests, "LISTERS": c.Listers, "ATTEMPTS": c.Attempts, "DELIVERY_LIMIT": c.DeliveryLimit,
@@ -77,7 +77,7 @@ func (c *runConfig) Validate() error {
 
 // checkSourceURL refuses what the trigger refuses too: an account may have been
 // written by somebody else.
-func (c *runConfig) checkSourceURL(raw string) error {
+func (c *RunConfig) checkSourceURL(raw string) error {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil:

@@ -15,7 +15,7 @@ import (
 
 // deadLettersCommand looks after messages that no redelivery can mend.
 type deadLettersCommand struct {
-	List   listDeadLetters   `cmd:"" help:"Print the dead letters and leave them where they are."`
+	List   listDeadLetters   `cmd:"" default:"withargs" help:"Print the dead letters and leave them where they are (the default)."`
 	Replay replayDeadLetters `cmd:"" help:"Send dead letters again, as they first were."`
 	Drop   dropDeadLetters   `cmd:"" help:"Delete dead letters."`
 }

@@ -1,14 +1,23 @@
 // Migrator moves the files of Nextcloud accounts into Cozy instances.
 //
 //	migrator run             consume requests and work on migrations until a signal
-//	migrator schema          bring the ledger's schema up to date
+//	migrator list            print the migrations of the ledger
+//	migrator show ID         print one with its timeline and what failed
+//	migrator retry ID        have one go on, or failed entries tried again
+//	migrator cancel ID       end one, as its user would
+//	migrator purge           remove old migrations from the ledger
 //	migrator dead-letters    list, replay or drop messages that were given up
+//	migrator schema          bring the ledger's schema up to date, or print its status
+//	migrator doctor          check all that the service depends on
 //
-// Settings come from the environment; COMMAND --help prints those it needs.
+// Settings come from the environment; COMMAND --help prints those it needs. The
+// exit status is 0 when all is well, 1 when the command failed or was refused, 2
+// when it was not understood and 130 after Ctrl-C.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,7 +36,28 @@ func main() {
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "migrator:", err)
-		os.Exit(1)
+		os.Exit(exitStatus(err))
+	}
+}
+
+// Exit statuses besides 0.
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // what shells use for Ctrl-C
+)
+
+// errUsage is wrapped when the arguments are not understood.
+var errUsage = errors.New("try --help")
+
+func exitStatus(err error) int {
+	switch {
+	case errors.Is(err, errUsage):
+		return exitUsage
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	default:
+		return exitFailed
 	}
 }
 
@@ -36,8 +66,14 @@ type commands struct {
 	Version kong.VersionFlag `help:"Print the version."`
 
 	Run         runCommand         `cmd:"" help:"Consume requests and work on migrations until SIGTERM."`
-	Schema      schemaCommand      `cmd:"" help:"Bring the ledger's schema up to date."`
+	List        listCommand        `cmd:"" help:"Print the migrations of the ledger."`
+	Show        showCommand        `cmd:"" help:"Print one migration with its timeline and what failed."`
+	Retry       retryCommand       `cmd:"" help:"Have a migration go on now: one that waits, that failed, or that left entries behind."`
+	Cancel      cancelCommand      `cmd:"" help:"End a migration, as its user would. What is copied stays."`
+	Purge       purgeCommand       `cmd:"" help:"Remove migrations from the ledger that ended long ago."`
 	DeadLetters deadLettersCommand `cmd:"" help:"Look after messages that were given up."`
+	Schema      schemaCommand      `cmd:"" help:"Bring the ledger's schema up to date, or print its status."`
+	Doctor      doctorCommand      `cmd:"" help:"Check all that the service depends on and say what to do. Changes nothing."`
 }
 
 // configured is a command with settings from the environment.
@@ -66,7 +102,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	case exited: // --help or --version
 		return nil
 	case err != nil:
-		return fmt.Errorf("%w; try --help", err)
+		return fmt.Errorf("%w; %w", err, errUsage)
 	}
 	return parsed.Run()
 }

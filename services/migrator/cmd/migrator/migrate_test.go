@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
@@ -59,14 +58,19 @@ type world struct {
 	cozy      *cozytest.Stack
 	instance  *cozytest.Instance
 	ledger    *postgres.Ledger
-	cfg       *runConfig
+	cfg       *RunConfig
 	account   string
 	logs      *logBuffer
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{logs: &logBuffer{}, ledger: postgrestest.Ledger(t)}
+	return newWorldOn(t, postgrestest.Ledger(t))
+}
+
+func newWorldOn(t *testing.T, ledger *postgres.Ledger) *world {
+	t.Helper()
+	w := &world{logs: &logBuffer{}, ledger: ledger}
 	w.nextcloud = nextcloudtest.New(nextcloudtest.Config{Dir: t.TempDir(), SubPath: "/cloud"})
 	if err := w.nextcloud.AddUser(nextcloudtest.User{
 		ID: user, Password: "login-password", AppPasswords: []nextcloudtest.AppPassword{{Token: appPassword}},
@@ -84,7 +88,7 @@ func newWorld(t *testing.T) *world {
 		AccountType: contract.AccountTypeNextcloud, WebDAVUserID: user,
 		Auth: contract.AccountAuth{URL: source.URL + "/cloud/", Login: user, Password: appPassword},
 	})
-	w.cfg = &runConfig{
+	w.cfg = &RunConfig{
 		Settings: stack.Settings{
 			InstanceSuffixes: []string{".cozy.test"}, InstanceScheme: "http",
 			StackAddress:  []string{".cozy.test=" + target.Listener.Addr().String()},
@@ -113,8 +117,6 @@ func (w *world) request(t *testing.T, sourcePath string) string {
 	}
 	return id
 }
-
-func unobserved(_ string, next http.RoundTripper) http.RoundTripper { return next }
 
 func (w *world) logger() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))

@@ -35,11 +35,11 @@ const (
 // runCommand is the worker.
 type runCommand struct{}
 
-func (*runCommand) settings() any { return new(runConfig) }
+func (*runCommand) settings() any { return new(RunConfig) }
 
 // Run wires the parts and runs them until ctx ends.
 func (*runCommand) Run(ctx context.Context, stdout io.Writer) error {
-	var cfg runConfig
+	var cfg RunConfig
 	if err := config.Load("", &cfg); err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (*runCommand) Run(ctx context.Context, stdout io.Writer) error {
 }
 
 // assemble makes the parts, in the order in which they start.
-func assemble(ctx context.Context, cfg *runConfig, ledger *postgres.Ledger, provider trace.TracerProvider, logger *slog.Logger) ([]service.Part, error) {
+func assemble(ctx context.Context, cfg *RunConfig, ledger *postgres.Ledger, provider trace.TracerProvider, logger *slog.Logger) ([]service.Part, error) {
 	registry := service.NewRegistry()
 	worker.RegisterOverview(registry, ledger, logger)
 	answers := egress.NewMetrics(registry)
@@ -120,7 +120,7 @@ func assemble(ctx context.Context, cfg *runConfig, ledger *postgres.Ledger, prov
 	), nil
 }
 
-func openSides(cfg *runConfig, observe func(string, http.RoundTripper) http.RoundTripper, logger *slog.Logger) (*sides, error) {
+func openSides(cfg *RunConfig, observe func(string, http.RoundTripper) http.RoundTripper, logger *slog.Logger) (*sides, error) {
 	stack, hosts, err := cfg.Settings.Open(instance.Scope, cfg.Transfers+cfg.Listers, observe, logger)
 	if err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ func owner() string {
 }
 
 func newConsumer(
-	cfg *runConfig, ledger *postgres.Ledger, hosts cozy.Hosts, reg prometheus.Registerer, provider trace.TracerProvider, logger *slog.Logger,
+	cfg *RunConfig, ledger *postgres.Ledger, hosts cozy.Hosts, reg prometheus.Registerer, provider trace.TracerProvider, logger *slog.Logger,
 ) (*queue.Consumer, error) {
 	admission := worker.Admission{Ledger: ledger, Host: hosts.Check, Logger: logger}
 	authorities, err := cfg.TLS()

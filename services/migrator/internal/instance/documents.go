@@ -62,9 +62,6 @@ const (
 	Unchanged Outcome = iota
 	// Written: the document holds the update.
 	Written
-	// KeptFinal: the document was in a final state, which an update to a state
-	// that is not final does not undo.
-	KeptFinal
 )
 
 const (

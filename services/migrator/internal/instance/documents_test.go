@@ -200,26 +200,6 @@ func TestWriteTrackingWritesNothingWithoutTheRightTo(t *testing.T) {
 	}
 }
 
-func TestWriteTrackingLeavesAFinalStateToItsWriter(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	for _, final := range []contract.Status{contract.StatusCompleted, contract.StatusFailed, contract.StatusCanceled} {
-		id := b.track(t, map[string]any{"status": final})
-		outcome, err := b.docs.WriteTracking(t.Context(), id, allowed, running)
-		if err != nil || outcome != instance.KeptFinal {
-			t.Errorf("%s: outcome %d, %v", final, outcome, err)
-		}
-		outcome, err = b.docs.WriteTracking(t.Context(), id, allowed, func(p *contract.Tracking) bool {
-			now := time.Now()
-			p.FinishedAt = &now
-			return true
-		})
-		if err != nil || outcome != instance.Written {
-			t.Errorf("%s: a final state could not be completed: %d, %v", final, outcome, err)
-		}
-	}
-}
-
 func TestWriteTrackingWritesOnlyChanges(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -47,7 +47,6 @@ func (d *trackingDoc) decode() {
 // apply has update change the document and merges what it changed over what was
 // there.
 func (d *trackingDoc) apply(update func(*contract.Tracking) bool) (Outcome, error) {
-	was := d.typed.Status
 	before, err := toFields(d.typed)
 	if err != nil {
 		return Unchanged, err
@@ -57,9 +56,6 @@ func (d *trackingDoc) apply(update func(*contract.Tracking) bool) (Outcome, erro
 	}
 	if !update(&d.typed) {
 		return Unchanged, nil
-	}
-	if was.Final() && !d.typed.Status.Final() {
-		return KeptFinal, nil
 	}
 	fillArrays(&d.typed)
 	after, err := toFields(d.typed)

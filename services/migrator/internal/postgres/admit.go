@@ -20,15 +20,33 @@ const lockID = `SELECT pg_advisory_xact_lock(hashtextextended(@id, 0))`
 func (l *Ledger) Admit(ctx context.Context, m transfer.Migration, requested time.Time) (transfer.Admission, error) {
 	args := pgx.NamedArgs{
 		"id": m.ID, "instance": m.Instance, "account": m.AccountID, "source_path": m.SourcePath,
-		"requested": requested, "active_reason": nil, "work": channelWork, "trace_parent": m.TraceParent,
+		"requested": requested, "active_reason": nil, "work": channelWork, "trace_parent": m.TraceParent, "once": false,
 	}
 	admission, err := l.admit(ctx, args)
-	var server *pgconn.PgError
-	if errors.As(err, &server) && server.ConstraintName == "migration_active_instance" {
+	if isActive(err) {
 		args["active_reason"] = transfer.ReasonAlreadyActive
 		admission, err = l.admit(ctx, args)
 	}
 	return admission, classify(err)
+}
+
+// AdmitOnce records a migration that no worker serves but one of Only. Nothing is
+// recorded unless it is admitted.
+func (l *Ledger) AdmitOnce(ctx context.Context, m transfer.Migration) (transfer.Admission, error) {
+	admission, err := l.admit(ctx, pgx.NamedArgs{
+		"id": m.ID, "instance": m.Instance, "account": m.AccountID, "source_path": m.SourcePath,
+		"requested": time.Now(), "active_reason": nil, "work": channelWork, "trace_parent": m.TraceParent, "once": true,
+	})
+	if isActive(err) {
+		return transfer.AlreadyActive, nil
+	}
+	return admission, classify(err)
+}
+
+// isActive says whether the instance has an active migration.
+func isActive(err error) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && server.ConstraintName == "migration_active_instance"
 }
 
 func (l *Ledger) admit(ctx context.Context, args pgx.NamedArgs) (transfer.Admission, error) {
@@ -50,12 +68,13 @@ func (l *Ledger) admit(ctx context.Context, args pgx.NamedArgs) (transfer.Admiss
 				END AS state
 			)
 			INSERT INTO migration (id, instance, account_id, source_path, requested_at, trace_parent,
-				state, failure_reason, finished_at, cancel_requested_at)
+				state, failure_reason, finished_at, cancel_requested_at, once)
 			SELECT @id, @instance, @account, @source_path, @requested, @trace_parent,
 				state,
 				CASE WHEN state = 'failed' THEN @active_reason END,
 				CASE WHEN state <> 'pending' THEN now() END,
-				(SELECT at FROM canceled)
+				(SELECT at FROM canceled),
+				@once
 			FROM asked
 			ON CONFLICT (id) DO NOTHING
 			RETURNING CASE state

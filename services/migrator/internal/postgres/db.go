@@ -28,7 +28,11 @@ const (
 // Ledger is the ledger of all migrations. Safe for concurrent use.
 type Ledger struct {
 	pool *pgxpool.Pool
+	only string // the one migration that is handed out; empty: all but those of migrate-once
 }
+
+// Only is the same ledger for a worker that serves one migration and no other.
+func (l *Ledger) Only(id string) *Ledger { return &Ledger{pool: l.pool, only: id} }
 
 // Open connects lazily: an unreachable database shows at the first statement,
 // so that a worker may start before its database. maxConns is the pool's size.

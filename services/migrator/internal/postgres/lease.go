@@ -18,6 +18,8 @@ type claimed struct {
 	Canceled bool
 	Pauses   int
 	Before   *string // who let the lease run out
+
+	ReopenedFrom string
 }
 
 // Claim takes the lease of the migration that is due and was served longest ago.
@@ -30,6 +32,7 @@ func (l *Ledger) Claim(ctx context.Context, owner string, ttl time.Duration) (le
 			WHERE state IN ('pending', 'running')
 				AND due_at <= now()
 				AND (lease_until IS NULL OR lease_until <= now())
+				AND CASE WHEN @only = '' THEN NOT once ELSE id = @only END
 			ORDER BY served_at NULLS FIRST, admitted_at
 			LIMIT 1
 			FOR UPDATE SKIP LOCKED
@@ -44,8 +47,8 @@ func (l *Ledger) Claim(ctx context.Context, owner string, ttl time.Duration) (le
 		RETURNING m.id, instance, account_id, source_path, target_dir, trace_parent, m.lease_term AS term,
 			m.started_at IS NOT NULL AS started,
 			cancel_requested_at IS NOT NULL AS canceled,
-			pauses, next.lease_owner AS before`,
-		pgx.NamedArgs{"owner": owner, "ttl": ttl})
+			pauses, next.lease_owner AS before, coalesce(reopened_from, '') AS reopened_from`,
+		pgx.NamedArgs{"owner": owner, "ttl": ttl, "only": l.only})
 	if !ok || err != nil {
 		return transfer.Lease{}, false, false, err
 	}
@@ -54,6 +57,7 @@ func (l *Ledger) Claim(ctx context.Context, owner string, ttl time.Duration) (le
 			ID: row.ID, Instance: row.Instance, AccountID: row.AccountID,
 			SourcePath: row.SourcePath, TargetDir: row.TargetDir,
 			Started: row.Started, Canceled: row.Canceled, Pauses: row.Pauses, TraceParent: row.TraceParent,
+			ReopenedFrom: transfer.State(row.ReopenedFrom),
 		},
 		Owner: owner,
 		Term:  row.Term,
@@ -68,7 +72,7 @@ func (l *Ledger) Renew(ctx context.Context, lease transfer.Lease, ttl time.Durat
 		RETURNING cancel_requested_at IS NOT NULL AS canceled,
 			EXISTS (
 				SELECT FROM migration w
-				WHERE w.state IN ('pending', 'running') AND w.due_at <= now()
+				WHERE w.state IN ('pending', 'running') AND w.due_at <= now() AND NOT w.once
 					AND (w.lease_until IS NULL OR w.lease_until <= now())
 			) AS waiting`,
 		fence(lease, pgx.NamedArgs{"ttl": ttl}))

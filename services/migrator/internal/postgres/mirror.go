@@ -14,6 +14,7 @@ type snapshot struct {
 	ID, Instance, AccountID, SourcePath, TargetDir, State string
 
 	FailureReason, PauseReason *string
+	ReopenedFrom               string
 	CancelRequestedAt          *time.Time
 	StartedAt, FinishedAt      *time.Time
 	DueAt                      time.Time
@@ -32,6 +33,7 @@ type snapshot struct {
 func (l *Ledger) Snapshot(ctx context.Context, id string) (s transfer.Snapshot, ok bool, err error) {
 	row, ok, err := one[snapshot](ctx, l, `
 		SELECT id, instance, account_id, source_path, target_dir, state, failure_reason, pause_reason, bytes_missing,
+			coalesce(reopened_from, '') AS reopened_from,
 			cancel_requested_at, started_at, finished_at, due_at, pauses, lease_term,
 			files_total, files_done, files_failed, files_skipped,
 			folders_failed, folders_skipped, folders_total, folders_listed,
@@ -54,6 +56,7 @@ func (r snapshot) snapshot() transfer.Snapshot {
 		Migration: transfer.Migration{
 			ID: r.ID, Instance: r.Instance, AccountID: r.AccountID, SourcePath: r.SourcePath, TargetDir: r.TargetDir,
 			Started: r.StartedAt != nil, Canceled: r.CancelRequestedAt != nil, Pauses: r.Pauses,
+			ReopenedFrom: transfer.State(r.ReopenedFrom),
 		},
 		Term:          r.LeaseTerm,
 		State:         transfer.State(r.State),
@@ -87,6 +90,7 @@ func (l *Ledger) Mirrored(ctx context.Context, id string, term, changed int64) e
 			mirrored = greatest(mirrored, @changed),
 			mirrored_at = now(),
 			mirror_tries = 0,
+			reopened_from = NULL,
 			mirror_due_at = CASE
 				WHEN finished_at IS NOT NULL AND changed <= @changed THEN NULL
 				ELSE coalesce(mirror_due_at, now())
@@ -108,12 +112,13 @@ func (l *Ledger) Behind(ctx context.Context, heartbeat time.Duration, limit int)
 			SELECT id FROM migration
 			WHERE mirror_due_at <= now()
 				AND (lease_until IS NULL OR lease_until <= now())
+				AND CASE WHEN @only = '' THEN NOT once ELSE id = @only END
 				AND (mirrored < changed OR (finished_at IS NULL AND mirrored_at < now() - @heartbeat::interval))
 			ORDER BY mirror_due_at
 			LIMIT @limit
 			FOR UPDATE SKIP LOCKED
 		)
-		RETURNING id`, pgx.NamedArgs{"heartbeat": heartbeat, "limit": limit})
+		RETURNING id`, pgx.NamedArgs{"heartbeat": heartbeat, "limit": limit, "only": l.only})
 	ids := make([]string, 0, len(rows))
 	for _, r := range rows {
 		ids = append(ids, r.ID)

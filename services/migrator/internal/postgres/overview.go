@@ -25,6 +25,7 @@ func (l *Ledger) Overview(ctx context.Context) (transfer.Overview, error) {
 				finished_at IS NULL AND lease_until > now() AS held,
 				finished_at IS NULL AND due_at <= now() AND (lease_until IS NULL OR lease_until <= now()) AS waiting
 			FROM migration
+			WHERE NOT once
 		)
 		SELECT state,
 			CASE WHEN finished_at IS NULL THEN coalesce(pause_reason, '') ELSE '' END AS pause_reason,
@@ -42,7 +43,7 @@ func (l *Ledger) Overview(ctx context.Context) (transfer.Overview, error) {
 	}
 	size, _, err := one[struct{ Bytes int64 }](ctx, l, `
 		SELECT sum(pg_total_relation_size(t))::bigint AS bytes
-		FROM unnest(ARRAY['migration', 'folder', 'file', 'notice', 'cancellation']::regclass[]) AS t`, pgx.NamedArgs{})
+		FROM unnest(ARRAY['migration', 'folder', 'file', 'notice', 'cancellation', 'event']::regclass[]) AS t`, pgx.NamedArgs{})
 	if err != nil {
 		return transfer.Overview{}, err
 	}

@@ -52,7 +52,13 @@ func EmptyURL(tb testing.TB) string {
 // Ledger gives a ledger on a fresh database.
 func Ledger(tb testing.TB) *postgres.Ledger {
 	tb.Helper()
-	l, err := postgres.Open(tb.Context(), URL(tb), 8)
+	return Open(tb, URL(tb))
+}
+
+// Open gives a ledger on a database of URL, until the test ends.
+func Open(tb testing.TB, url string) *postgres.Ledger {
+	tb.Helper()
+	l, err := postgres.Open(tb.Context(), url, 8)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -30,6 +30,9 @@ type Migration struct {
 	// TraceParent is the trace that the request was part of, in W3C form. Empty:
 	// none.
 	TraceParent string
+	// ReopenedFrom is the final state that a retry undid, until the tracking
+	// document says so; empty otherwise.
+	ReopenedFrom State
 }
 
 // Lease is the right of one worker to one migration, from Claim until it is

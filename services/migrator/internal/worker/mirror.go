@@ -70,7 +70,7 @@ func (m mirror) apply(ctx context.Context, id string, doc *contract.Tracking) (t
 	if err != nil {
 		return s, err
 	}
-	if doc.Status.Final() && string(doc.Status) != string(s.State) {
+	if doc.Status.Final() && string(doc.Status) != string(s.State) && !reopened(s.Migration, doc) {
 		return s, errDocumentFinal
 	}
 	failed, err := m.ledger.Notices(ctx, id, transfer.Failed, contract.MaxListed)
@@ -83,6 +83,12 @@ func (m mirror) apply(ctx context.Context, id string, doc *contract.Tracking) (t
 	}
 	fill(doc, s, failed, skipped, time.Now().UTC())
 	return s, nil
+}
+
+// reopened says whether a document's final state is the one that a retry undid.
+// A source that was deleted since has nothing more to give.
+func reopened(m transfer.Migration, doc *contract.Tracking) bool {
+	return m.ReopenedFrom != "" && string(doc.Status) == string(m.ReopenedFrom) && doc.SourceDeletedAt == nil
 }
 
 // fill writes the ledger's view over a document; what the ledger does not know
@@ -112,7 +118,7 @@ func fill(doc *contract.Tracking, s transfer.Snapshot, failed, skipped []transfe
 	}
 	doc.ErrorsTruncatedCount = s.FilesFailed + s.FoldersFailed - int64(len(failed))
 	doc.SkippedTruncatedCount = s.FilesSkipped + s.FoldersSkipped - int64(len(skipped))
-	doc.PauseReason = ""
+	doc.PauseReason, doc.FailureReason = "", "" // a retry may have undone a failure
 	if s.PauseReason != "" && s.FinishedAt.IsZero() {
 		doc.PauseReason = s.PauseReason.Message()
 	}

@@ -154,7 +154,7 @@ func (w *Worker) open(ctx context.Context, lease transfer.Lease) (transfer.Confi
 	}
 	doc, err := instance.Tracking(ctx, lease.ID)
 	switch {
-	case errors.Is(err, ErrNoDocument) || err == nil && doc.Status.Final():
+	case errors.Is(err, ErrNoDocument) || err == nil && doc.Status.Final() && !reopened(lease.Migration, &doc):
 		// The trigger gave it up, or the user removed it: the document decides.
 		return none, errWithdrawn
 	case err != nil:

@@ -91,6 +91,25 @@ func TestASliceEndsAsItsWorkDid(t *testing.T) {
 			func(_ *ledger, s *sides) { s.doc.Status = contract.StatusFailed },
 			settled{State: transfer.StateFailed, Reason: transfer.ReasonWithdrawn},
 		},
+		"opened again by an operator": {
+			func(l *ledger, s *sides) {
+				l.lease.ReopenedFrom, s.doc.Status = transfer.StateFailed, contract.StatusFailed
+			},
+			settled{State: transfer.StateCompleted},
+		},
+		"opened again, and ended otherwise meanwhile": {
+			func(l *ledger, s *sides) {
+				l.lease.ReopenedFrom, s.doc.Status = transfer.StateFailed, contract.StatusCanceled
+			},
+			settled{State: transfer.StateFailed, Reason: transfer.ReasonWithdrawn},
+		},
+		"opened again, and its source deleted since": {
+			func(l *ledger, s *sides) {
+				l.lease.ReopenedFrom, s.doc.Status = transfer.StateCompleted, contract.StatusCompleted
+				s.doc.SourceDeletedAt = new(time.Time)
+			},
+			settled{State: transfer.StateFailed, Reason: transfer.ReasonWithdrawn},
+		},
 		"canceled while it runs": {
 			func(l *ledger, s *sides) {
 				hung(s)

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.org/ncm/pkg/nextcloudtest"
+	"example.org/ncm/services/migrator/internal/operate"
+	"example.org/ncm/services/migrator/internal/postgrestest"
+	"example.org/ncm/services/migrator/internal/transfer"
+)
+
+// command runs the program as a shell would, and gives what it printed.
+func command(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	err := run(t.Context(), args, &out)
+	return out.String(), err
+}
+
+func mustCommand(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := command(t, args...)
+	if err != nil {
+		t.Fatalf("migrator %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+// ownLedger gives the test's ledger to the commands as well.
+func ownLedger(t *testing.T) *world {
+	t.Helper()
+	url := postgrestest.URL(t)
+	t.Setenv("DATABASE_URL", url)
+	return newWorldOn(t, postgrestest.Open(t, url))
+}
+
+func TestFailedEntriesAreRetriedAndTheDocumentRunsAgain(t *testing.T) {
+	w := ownLedger(t)
+	w.seed(t, map[string]string{"good.txt": "1", "bad.txt": "22", "dir/bad.txt": "333"})
+	fault := w.nextcloud.Inject(nextcloudtest.Fault{
+		Method: "GET", PathSuffix: "bad.txt", Status: 403, Exception: `OCA\DAV\Connector\Sabre\Exception\Forbidden`, Times: -1,
+	})
+	id := w.request(t, "/")
+	stop := w.start(t)
+	doc := w.awaitStatus(t, id, "completed")
+	if errs, _ := doc["errors"].([]any); len(errs) != 2 {
+		t.Fatalf("%d errors in the document, want 2", len(errs))
+	}
+	await(t, "mirrored end", func() bool { s, _, _ := w.ledger.Snapshot(t.Context(), id); return s.Mirrored == s.Changed })
+	stop()
+
+	var shown operate.Details
+	if err := json.Unmarshal([]byte(mustCommand(t, "show", id, "--json")), &shown); err != nil || shown.FilesFailed != 2 || shown.State != transfer.StateCompleted {
+		t.Fatalf("%v, %+v", err, shown.Migration)
+	}
+	text := mustCommand(t, "show", id)
+	for _, want := range []string{id, host, "completed, 2 entries failed", "/dir/bad.txt", transfer.ReasonForbidden.Message(), "A worker began"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in:\n%s", want, text)
+		}
+	}
+	var refused operate.RefusedError
+	if _, err := command(t, "retry", id); !errors.As(err, &refused) || !strings.Contains(err.Error(), "--failed") {
+		t.Errorf("retry without --failed: %v", err)
+	}
+
+	fault.Remove()
+	if out := mustCommand(t, "retry", id, "--failed"); !strings.Contains(out, "2 entries put back") {
+		t.Errorf("printed %q", out)
+	}
+	w.start(t)
+	await(t, "second end", func() bool {
+		s, _, _ := w.ledger.Snapshot(t.Context(), id)
+		return s.FilesDone == 3 && s.Mirrored == s.Changed
+	})
+	doc = w.awaitStatus(t, id, "completed")
+	if errs, _ := doc["errors"].([]any); len(errs) != 0 {
+		t.Errorf("the document still lists %v", errs)
+	}
+	if diff := cmp.Diff(w.want(t), w.got(t)); diff != "" {
+		t.Errorf("target differs (-source +target):\n%s", diff)
+	}
+}
+
+func TestAFailedMigrationIsOpenedAgain(t *testing.T) {
+	w := ownLedger(t)
+	id := w.request(t, "/no such folder")
+	w.start(t)
+	w.awaitStatus(t, id, "failed")
+	await(t, "mirrored end", func() bool { s, _, _ := w.ledger.Snapshot(t.Context(), id); return s.Mirrored == s.Changed })
+	w.seed(t, map[string]string{"no such folder/now.txt": "here"})
+	mustCommand(t, "retry", id)
+	doc := w.awaitStatus(t, id, "completed")
+	if doc["failure_reason"] != nil {
+		t.Errorf("the document still says %v", doc["failure_reason"])
+	}
+}
+
+func TestACancellationFromTheCommandLineIsTheUsers(t *testing.T) {
+	w := ownLedger(t)
+	w.seed(t, tree(5))
+	id := w.request(t, "/")
+	if out := mustCommand(t, "list", "--active"); !strings.Contains(out, id) || !strings.Contains(out, "waits for a worker") {
+		t.Errorf("listed:\n%s", out)
+	}
+	mustCommand(t, "cancel", id)
+	w.start(t)
+	w.awaitStatus(t, id, "canceled")
+	if _, err := command(t, "retry", id, "--failed"); err == nil {
+		t.Error("a canceled migration was opened again")
+	}
+	if out := mustCommand(t, "list", "--active"); strings.Contains(out, id) {
+		t.Errorf("still active:\n%s", out)
+	}
+	if out := mustCommand(t, "list", "--state", "canceled,failed", "--json"); !strings.Contains(out, id) {
+		t.Errorf("not among the canceled:\n%s", out)
+	}
+	await(t, "mirrored end", func() bool { s, _, _ := w.ledger.Snapshot(t.Context(), id); return s.Mirrored == s.Changed })
+	if out := mustCommand(t, "purge", "--older-than", "1ms", "--dry-run"); !strings.Contains(out, "would remove 1 migrations") {
+		t.Errorf("dry run printed %q", out)
+	}
+	if out := mustCommand(t, "purge", "--older-than", "1ms"); !strings.Contains(out, "removed 1 migrations") {
+		t.Errorf("printed %q", out)
+	}
+	if _, err := command(t, "show", id); !errors.Is(err, operate.ErrUnknown) {
+		t.Errorf("show of a purged migration: %v", err)
+	}
+}
+
+func TestCommandsSayWhatToDoAboutTheLedger(t *testing.T) {
+	url := postgrestest.URL(t)
+	for name, tc := range map[string]struct{ url, want string }{
+		"wrong password": {strings.Replace(url, ":test@", ":planted-password@", 1), "refuses the user or the password"},
+		"no database":    {url[:strings.LastIndex(url, "/")] + "/nowhere?sslmode=disable", "does not exist; create it"},
+		"no answer":      {"postgres://postgres:planted-password@127.0.0.1:1/x?sslmode=disable", "does not answer"},
+		"no schema":      {url[:strings.LastIndex(url, "/")] + "/postgres?sslmode=disable", "run: migrator schema"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("DATABASE_URL", tc.url)
+			for _, args := range [][]string{{"list"}, {"cancel", "m"}, {"retry", "m"}, {"purge", "--older-than", "1d"}} {
+				_, err := command(t, args...)
+				if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "planted-password") {
+					t.Errorf("migrator %s: %v", strings.Join(args, " "), err)
+				}
+			}
+		})
+	}
+}
+
+func TestSchemaStatus(t *testing.T) {
+	t.Setenv("DATABASE_URL", postgrestest.URL(t))
+	if out := mustCommand(t, "schema", "status"); !strings.Contains(out, "0001_ledger.sql") {
+		t.Errorf("printed %q", out)
+	}
+	if out := mustCommand(t, "schema"); !strings.Contains(out, "up to date") {
+		t.Errorf("printed %q", out)
+	}
+	t.Setenv("DATABASE_URL", postgrestest.EmptyURL(t))
+	if _, err := command(t, "schema", "status"); !errors.Is(err, errSchemaBehind) {
+		t.Errorf("status of an empty database: %v", err)
+	}
+}
+
+func TestAges(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{"90d": 2160 * time.Hour, "12h": 12 * time.Hour, "0d": 0, "-1h": 0, "soon": 0, "d": 0} {
+		var a age
+		if err := a.UnmarshalText([]byte(text)); time.Duration(a) != want || (err == nil) != (want > 0) {
+			t.Errorf("%s: %v, %v", text, time.Duration(a), err)
+		}
+	}
+}
+
+func TestExitStatus(t *testing.T) {
+	t.Parallel()
+	_, usage := command(t, "fly")
+	if got := exitStatus(usage); got != exitUsage {
+		t.Errorf("usage: %d", got)
+	}
+	if got := exitStatus(errUnhealthy); got != exitFailed {
+		t.Errorf("failure: %d", got)
+	}
+}
