@@ -163,7 +163,7 @@ func (s *secretive) collect(t *testing.T) {
 			arguments = []byte(p.Arguments())
 		}
 		s.places["arguments of "+p.Name] = string(arguments)
-		p.Stop(t)
+		p.Dump(t)
 		s.places["log of "+p.Name] = p.Log.String()
 	}
 }
@@ -194,6 +194,10 @@ func (s *secretive) wantWitnesses(t *testing.T) {
 		s.places["metrics together"] += s.places["metrics of "+m.Name]
 	}
 	witnesses["logs together"], witnesses["metrics together"] = "slice ended", "migrator_slices_total"
+	for _, p := range s.Processes() {
+		s.places["crash dump of "+p.Name] = s.places["log of "+p.Name]
+		witnesses["crash dump of "+p.Name] = "goroutine 1 "
+	}
 	for place, witness := range witnesses {
 		if !strings.Contains(s.places[place], witness) {
 			t.Errorf("the %s says nothing of %q: nothing was shown", place, witness)

@@ -105,6 +105,21 @@ func (p *Process) Stop(t testing.TB) {
 	}
 }
 
+// Dump makes the program write the stacks of all its goroutines to its log, as it
+// does when it crashes, and returns when it is gone.
+func (p *Process) Dump(t testing.TB) {
+	t.Helper()
+	p.Signal(t, syscall.SIGQUIT)
+	deadline := time.NewTimer(stopWithin)
+	defer deadline.Stop()
+	select {
+	case <-p.exited:
+		p.err = nil // its exit code is that of a crash
+	case <-deadline.C:
+		t.Fatalf("%s: still there %v after SIGQUIT", p.Name, stopWithin)
+	}
+}
+
 // stop is no error for a program that was killed before.
 func (p *Process) stop() error {
 	if p.Running() {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -318,9 +319,13 @@ func TestSecretsStayInTheAccount(t *testing.T) {
 }
 
 func TestRunTakesItsSettingsFromTheEnvironment(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "rabbitmq-url")
+	if err := os.WriteFile(secret, []byte("amqp://guest:planted-broker-password@127.0.0.1:1/\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, value := range map[string]string{
 		"LISTEN_ADDR": "127.0.0.1:0", "OPS_ADDR": "127.0.0.1:0", "DRAIN_DELAY": "1ms",
-		"RABBITMQ_URL": "amqp://guest:planted-broker-password@127.0.0.1:1/", "INSTANCE_SUFFIXES": "cozy.test", "DEV_TOKEN": "planted-token",
+		"RABBITMQ_URL_FILE": secret, "INSTANCE_SUFFIXES": "cozy.test", "DEV_TOKEN": "planted-token",
 	} {
 		t.Setenv(name, value)
 	}
