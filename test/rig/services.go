@@ -50,12 +50,18 @@ func (r *Rig) StartTrigger(settings Env) *Trigger {
 // Settings given replace those of the rig.
 func (r *Rig) StartMigrator(settings Env) *Service {
 	r.t.Helper()
+	migrator := r.LaunchMigrator(settings)
+	migrator.AwaitReady()
+	return migrator
+}
+
+// LaunchMigrator starts a migrator and does not wait until it is ready.
+func (r *Rig) LaunchMigrator(settings Env) *Service {
+	r.t.Helper()
 	ops := pickAddr(r.t)
 	env := r.settings(Env{"OPS_ADDR": ops, "DATABASE_URL": r.Ledger.URL, "DATABASE_CONNS": "6"}, settings)
 	p := r.launch(fmt.Sprintf("migrator-%d", len(r.processes)), spec{path: r.backends.bin.migrator, args: []string{"run"}, env: env})
-	migrator := &Service{Process: p, ops: ops, rig: r}
-	migrator.AwaitReady()
-	return migrator
+	return &Service{Process: p, ops: ops, rig: r}
 }
 
 // settings are those that both services share, and what is special.
