@@ -57,6 +57,7 @@ test: images $(TALLY) ## all tests: units with -race on real backends, then e2e 
 	@$(SETTINGS); { result=0; \
 	  tools/backends go test -race -timeout 5m -json work || result=$$?; \
 	  ($(call OWN,tools) go test -race -json ./...) || result=$$?; \
+	  ($(call OWN,deploy) go test -json ./pack) || result=$$?; \
 	  ($(call OWN,test) go test -count=1 -p 1 -timeout 10m -json ./...) || result=$$?; \
 	  exit $$result; } | $(REPORT)
 
@@ -95,6 +96,10 @@ demo-down: ## remove the demo's containers, networks and volumes
 images: backend-images ## service images, and the choice of PostgreSQL and RabbitMQ in .images.env
 	@deploy/services/build
 
+.PHONY: release
+release: ## archives for linux/amd64 and arm64 with checksums, in dist/; one commit gives the same bytes
+	@deploy/services/build release
+
 .PHONY: backend-images
 backend-images:
 	@deploy/images/resolve
@@ -106,7 +111,7 @@ tidy: ## go work sync and go mod tidy everywhere; CI checks that nothing changes
 
 .PHONY: clean
 clean: ## remove what builds left in this folder
-	@rm -rf .build .images.env
+	@rm -rf .build dist .images.env
 
 # A rename at the end, so that two runs side by side never see half a program.
 $(LINT):
