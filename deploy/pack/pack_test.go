@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -69,7 +70,7 @@ func list(t *testing.T, r io.Reader) (all []string) {
 	t.Helper()
 	for entries := tar.NewReader(r); ; {
 		h, err := entries.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all
 		}
 		if err != nil {
