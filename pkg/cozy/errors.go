@@ -20,8 +20,9 @@ var (
 	// The stack keeps nothing of such a file.
 	ErrBodyShort = errors.New("body is shorter than announced")
 	// ErrStalled is wrapped when the stack took no bytes of an upload, or did not
-	// answer it, for Config.Stall.
-	ErrStalled = errors.New("upload stalled")
+	// answer it, for Config.Stall; and when it did not begin to answer about a
+	// Remote for as long, or did not end a copy within its Patience.
+	ErrStalled = errors.New("the stack stalled")
 )
 
 // Error is an answer of the stack other than success. The server's free text is
@@ -46,13 +47,16 @@ func (e *Error) Error() string {
 type kind int
 
 const (
-	kindOther        kind = iota
-	kindAbsent            // the file, folder or document does not exist
-	kindInstanceGone      // the stack knows no instance of this host
-	kindAppMissing        // the token's application is not installed
-	kindTokenFault        // the token is missing, expired or not understood
-	kindTooLarge          // the file exceeds the quota or the stack's limit
-	kindScope             // the token has an empty scope
+	kindOther         kind = iota
+	kindAbsent             // the file, folder or document does not exist
+	kindInstanceGone       // the stack knows no instance of this host
+	kindAppMissing         // the token's application is not installed
+	kindTokenFault         // the token is missing, expired or not understood
+	kindTooLarge           // the file exceeds the quota or the stack's limit
+	kindScope              // the token has an empty scope
+	kindRemoteRefused      // the token is good; the Nextcloud refuses the account or the entry
+	kindRemoteFault        // the Nextcloud answers with something unexpected
+	kindUnqualified        // the stack met an error that it has no words for
 )
 
 // IsNotFound says whether the file, folder or document that was asked for does
@@ -94,6 +98,32 @@ func IsInstanceGone(err error) bool {
 // same status and is something else.
 func IsTooLarge(err error) bool {
 	return is(err, func(e *Error) bool { return e.kind == kindTooLarge })
+}
+
+// IsRemoteRefused says whether the Nextcloud of a Remote answered 401 or 403: it
+// refuses the login, or this entry.
+func IsRemoteRefused(err error) bool {
+	return is(err, func(e *Error) bool { return e.kind == kindRemoteRefused })
+}
+
+// IsRemoteFault says whether the Nextcloud of a Remote answered with a status
+// that the stack does not expect: busy, locked, in maintenance, broken.
+func IsRemoteFault(err error) bool {
+	return is(err, func(e *Error) bool { return e.kind == kindRemoteFault })
+}
+
+// IsUnqualified says whether the stack met an error that it has no status for.
+// With a Remote that is a Nextcloud which can't be reached or whose answer is
+// malformed, and a copy that the instance does not take: over its quota, into a
+// folder that is gone, under a name that it refuses, of a body without a length.
+func IsUnqualified(err error) bool {
+	return is(err, func(e *Error) bool { return e.kind == kindUnqualified })
+}
+
+// IsGatewayTimeout says whether something before the stack got tired of waiting
+// for its answer. The stack goes on.
+func IsGatewayTimeout(err error) bool {
+	return is(err, func(e *Error) bool { return e.Status == http.StatusGatewayTimeout })
 }
 
 func is(err error, holds func(*Error) bool) bool {

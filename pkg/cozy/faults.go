@@ -104,6 +104,11 @@ func short(code string) string {
 func kindOf(res *http.Response, said fault) kind {
 	switch res.StatusCode {
 	case http.StatusUnauthorized:
+		// About a token the framework speaks, in plain text; in this shape it is
+		// the routes to a Nextcloud alone that answer 401.
+		if said.shape == shapeAPI {
+			return kindRemoteRefused
+		}
 		return kindTokenFault
 	case http.StatusBadRequest:
 		return kindOfBadRequest(res.Header, said)
@@ -113,6 +118,18 @@ func kindOf(res *http.Response, said fault) kind {
 		if said.shape == shapeAPI {
 			return kindTooLarge
 		}
+	case http.StatusInternalServerError:
+		return kindOfServerError(said)
+	}
+	return kindOther
+}
+
+func kindOfServerError(said fault) kind {
+	switch {
+	case said.shape == shapeAPI && said.code == "Unqualified error":
+		return kindUnqualified
+	case said.shape == shapeAPI && said.code == http.StatusText(http.StatusInternalServerError):
+		return kindRemoteFault
 	}
 	return kindOther
 }

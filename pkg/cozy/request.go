@@ -2,6 +2,7 @@ package cozy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 )
 
 // Bounds of answers, in bytes. The database takes documents up to 8 MB and the
@@ -28,30 +30,84 @@ type call struct {
 	path        string // escaped, with its query
 	body        []byte
 	contentType string
-	bearer      string // the caller's own token; empty: one of the token source
-	most        int64  // bytes of an answer
+	bearer      string        // the caller's own token; empty: one of the token source
+	most        int64         // bytes of an answer
+	patience    time.Duration // in all; 0: that of the stack
 }
 
 // do sends a call and decodes the answer (into nil: it is dropped). A refused
 // token is replaced once and the call sent once more.
 func (i *Instance) do(ctx context.Context, c call, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, i.stack.timeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.patience, i.stack.timeout))
 	defer cancel()
-	if c.bearer != "" {
-		return i.send(ctx, c, c.bearer, into)
+	send := func(token string) error {
+		res, err := i.send(ctx, c, token)
+		if err != nil {
+			return err
+		}
+		defer res.Body.Close()
+		return i.stack.readAnswer(c.op, res, c.most, into)
 	}
-	token, err := i.token(ctx, c.op, "")
+	if c.bearer != "" {
+		return send(c.bearer)
+	}
+	return i.withToken(ctx, c.op, send)
+}
+
+// begin sends a call and gives its answer of success, whose body the caller reads
+// and closes. The head is waited for as long as an upload's answer; the body is
+// bounded by ctx and by the transport alone.
+func (i *Instance) begin(ctx context.Context, c call) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	wait := time.AfterFunc(i.stack.stall, func() { cancel(ErrStalled) })
+	defer wait.Stop()
+	var res *http.Response
+	err := i.withToken(ctx, c.op, func(token string) (err error) {
+		if res, err = i.send(ctx, c, token); err != nil { //nolint:bodyclose // the caller does
+			return err
+		}
+		if res.StatusCode >= 200 && res.StatusCode <= 299 {
+			return nil
+		}
+		defer res.Body.Close()
+		return readFault(c.op, res)
+	})
+	if err != nil {
+		if errors.Is(context.Cause(ctx), ErrStalled) {
+			err = fmt.Errorf("%s: %w", c.op, ErrStalled)
+		}
+		cancel(nil)
+		return nil, err
+	}
+	res.Body = &endingBody{res.Body, cancel}
+	return res, nil
+}
+
+// endingBody ends its request when it is closed.
+type endingBody struct {
+	io.ReadCloser
+	end context.CancelCauseFunc
+}
+
+func (b *endingBody) Close() error {
+	defer b.end(nil)
+	return b.ReadCloser.Close()
+}
+
+// withToken sends with a token, and once more with another when it is refused.
+func (i *Instance) withToken(ctx context.Context, op string, send func(token string) error) error {
+	token, err := i.token(ctx, op, "")
 	if err != nil {
 		return err
 	}
-	err = i.send(ctx, c, token, into)
+	err = send(token)
 	if !IsTokenRefused(err) {
 		return err
 	}
-	if token, err = i.token(ctx, c.op, token); err != nil {
+	if token, err = i.token(ctx, op, token); err != nil {
 		return err
 	}
-	return i.send(ctx, c, token, into)
+	return send(token)
 }
 
 // token asks for the token to use, or for the one that replaces a refused one.
@@ -66,10 +122,10 @@ func (i *Instance) token(ctx context.Context, op, refused string) (string, error
 	return token, nil
 }
 
-func (i *Instance) send(ctx context.Context, c call, token string, into any) error {
+func (i *Instance) send(ctx context.Context, c call, token string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, c.method, i.stack.scheme+"://"+i.host+c.path, bytes.NewReader(c.body))
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.op, withoutURL(err))
+		return nil, fmt.Errorf("%s: %w", c.op, withoutURL(err))
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	if c.contentType != "" {
@@ -77,10 +133,9 @@ func (i *Instance) send(ctx context.Context, c call, token string, into any) err
 	}
 	res, err := i.stack.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.op, withoutURL(err))
+		return nil, fmt.Errorf("%s: %w", c.op, withoutURL(err))
 	}
-	defer res.Body.Close()
-	return i.stack.readAnswer(c.op, res, c.most, into)
+	return res, nil
 }
 
 // readAnswer decodes an answer of success and makes an Error of any other.

@@ -54,6 +54,8 @@ func (c *call) dispatch() {
 		c.answerData(rest)
 	case area == "realtime" && slash:
 		c.answerFiles(c.realtime(rest))
+	case area == "remote" && strings.HasPrefix(rest, "nextcloud/"):
+		c.answerFiles(c.remote())
 	case area == "settings" && rest == "disk-usage" && c.r.Method == http.MethodGet:
 		c.run("GET /settings/disk-usage", (*call).showDiskUsage)
 	case area == "permissions" && rest == "self" && c.r.Method == http.MethodGet:

@@ -40,6 +40,9 @@ type Config struct {
 	// VersionDelay is how far apart two old versions of a file have to be for
 	// both to be kept. Zero: 15 minutes; negative: all are kept.
 	VersionDelay time.Duration
+	// Remote reaches the Nextclouds of the routes below /remote/nextcloud/. Nil:
+	// a transport like the real stack's, which dials any address here.
+	Remote http.RoundTripper
 	// Logger gets one debug line for each request. Nil: nothing is logged.
 	Logger *slog.Logger
 }
@@ -62,6 +65,7 @@ type Stack struct {
 	admin    http.Handler
 	cloudery http.Handler
 	sim      http.Handler
+	remote   *http.Client
 	life     context.Context
 	end      context.CancelFunc
 
@@ -87,6 +91,10 @@ func New(config Config) *Stack {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.remote = &http.Client{Transport: config.Remote}
+	if config.Remote == nil {
+		s.remote.Transport = &http.Transport{} // asks for compression, as the real one does
+	}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.admin = s.adminRoutes()
 	s.sim = s.simRoutes()
@@ -95,9 +103,12 @@ func New(config Config) *Stack {
 	return s
 }
 
-// Close ends realtime connections and requests that hang. Contents on disk
-// stay.
-func (s *Stack) Close() { s.end() }
+// Close ends realtime connections, requests that hang and copies from a
+// Nextcloud. Contents on disk stay.
+func (s *Stack) Close() {
+	s.end()
+	s.remote.CloseIdleConnections()
+}
 
 // SetLatency changes what is waited before each request is looked at.
 func (s *Stack) SetLatency(d time.Duration) { s.latency.Store(int64(d)) }

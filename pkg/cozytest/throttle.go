@@ -54,11 +54,14 @@ func (g *gate) enter(r *http.Request) (leave func(), err error) {
 }
 
 // slow is the request's body at the instance's bandwidth.
-func (g *gate) slow(r *http.Request) io.Reader {
+func (g *gate) slow(r *http.Request) io.Reader { return g.slowReader(r.Context(), r.Body) }
+
+// slowReader is any body at the instance's bandwidth.
+func (g *gate) slowReader(ctx context.Context, src io.Reader) io.Reader {
 	if g.bytes == nil {
-		return r.Body
+		return src
 	}
-	return &slowReader{ctx: r.Context(), src: r.Body, limit: g.bytes}
+	return &slowReader{ctx: ctx, src: src, limit: g.bytes}
 }
 
 func (g *gate) slowContent(ctx context.Context, content io.ReadSeeker) io.ReadSeeker {

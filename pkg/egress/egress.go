@@ -45,7 +45,8 @@ type Options struct {
 	Resolver *net.Resolver // of names; nil: the system's
 
 	// The ceilings, zero: 10 s, 10 s, 30 s and 60 s. BodyIdle is the longest
-	// wait for the next byte of a body, in either direction.
+	// wait for the next byte of a body, in either direction. Headers may be
+	// negative, for none, where each request is bounded by who sends it.
 	Dial, Handshake, Headers, BodyIdle time.Duration
 }
 

@@ -87,6 +87,8 @@ func (s *Settings) Open(
 	// The instances are the operator's own: they may be anywhere.
 	transport := egress.NewTransport(egress.Options{
 		AllowPrivate: true, Addresses: addresses, MaxIdleConnsPerHost: parallelism,
+		// The client bounds each request, and a copy within the stack for hours.
+		Headers: -1,
 	})
 	return cozy.New(cozy.Config{
 		HTTP:   &http.Client{Transport: observe("target", transport)},

@@ -12,6 +12,7 @@ import (
 	"example.org/ncm/pkg/service"
 	"example.org/ncm/pkg/stack"
 	"example.org/ncm/pkg/telemetry"
+	"example.org/ncm/services/migrator/internal/instance"
 )
 
 // RunConfig holds the settings of `migrator run`.
@@ -27,6 +28,8 @@ type RunConfig struct {
 
 	OpsAddr  string `envconfig:"OPS_ADDR" default:":8081" desc:"address of /healthz, /readyz and /metrics"`
 	LogLevel string `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error; debug names files"`
+
+	Mode transferMode `envconfig:"TRANSFER_MODE" default:"files" desc:"files: the migrator reads the Nextcloud and writes the files; stack: the Cozy stack copies them by itself, where it can reach a Nextcloud that the migrator can't, at the price of their dates"`
 
 	Slots     int  `envconfig:"SLOTS" default:"4" desc:"migrations worked on at once"`
 	Transfers int  `envconfig:"TRANSFERS" default:"16" desc:"files copied at once, per migration"`
@@ -53,6 +56,23 @@ type LedgerConfig struct {
 	DatabaseConns int32         `envconfig:"DATABASE_CONNS" default:"12" desc:"most connections to the ledger"`
 }
 
+// transferMode is which way files take.
+type transferMode string
+
+const (
+	modeFiles transferMode = "files"
+	modeStack transferMode = "stack"
+)
+
+// scope is what tokens are asked for. Where the stack copies, the login of the
+// source is none of our business.
+func (m transferMode) scope() string {
+	if m == modeStack {
+		return instance.RemoteScope
+	}
+	return instance.Scope
+}
+
 // Validate reports what no single field can know.
 func (c *RunConfig) Validate() error {
 	faults := []error{c.Broker.Validate(), c.Settings.Validate(), c.KindsConfig.validate(), c.Export.Validate(), c.DebugSettings.Validate()}
@@ -62,6 +82,12 @@ func (c *RunConfig) Validate() error {
 		if n < 1 {
 			faults = append(faults, fmt.Errorf("%s: at least 1", name))
 		}
+	}
+	switch {
+	case c.Mode != modeFiles && c.Mode != modeStack:
+		faults = append(faults, errors.New("TRANSFER_MODE: files or stack"))
+	case c.Mode == modeStack && c.KindsConfig.skips():
+		faults = append(faults, errors.New("TRANSFER_MODE: stack can't tell what SHARED_FILES, GROUP_FOLDERS and EXTERNAL_STORAGES would skip"))
 	}
 	if c.LeaseTTL < 3*time.Second {
 		faults = append(faults, errors.New("LEASE_TTL: at least 3s"))

@@ -16,7 +16,6 @@ import (
 	"example.org/ncm/pkg/config"
 	"example.org/ncm/pkg/cozy"
 	"example.org/ncm/pkg/queue"
-	"example.org/ncm/services/migrator/internal/instance"
 	"example.org/ncm/services/migrator/internal/operate"
 	"example.org/ncm/services/migrator/internal/postgres"
 )
@@ -289,7 +288,7 @@ func (p *patient) token(ctx context.Context) operate.Finding {
 	if err != nil || host == "" {
 		return operate.Finding{Verdict: operate.Skipped, Detail: "no instance is known yet", Advice: "name one: migrator doctor --instance HOST"}
 	}
-	stack, hosts, err := p.cfg.Settings.Open(instance.Scope, 1, unobserved, slog.New(slog.DiscardHandler))
+	stack, hosts, err := p.cfg.Settings.Open(p.cfg.Mode.scope(), 1, unobserved, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return wrong(err.Error(), "correct the settings of the stack")
 	}
@@ -301,7 +300,7 @@ func (p *patient) token(ctx context.Context) operate.Finding {
 		return aboutToken(host, err)
 	}
 	var missing []string
-	for item := range strings.FieldsSeq(instance.Scope) {
+	for item := range strings.FieldsSeq(p.cfg.Mode.scope()) {
 		doctype, verbs, _ := strings.Cut(item, ":")
 		for verb := range strings.SplitSeq(verbs, ",") {
 			if !cozy.AllowsType(rules, verb, doctype) {
@@ -312,7 +311,7 @@ func (p *patient) token(ctx context.Context) operate.Finding {
 	if len(missing) > 0 {
 		slices.Sort(missing)
 		return wrong("the token for "+host+" lacks "+strings.Join(missing, " "),
-			"have the issuer grant the scope \""+instance.Scope+"\" to the audience app, subject settings")
+			"have the issuer grant the scope \""+p.cfg.Mode.scope()+"\" to the audience app, subject settings")
 	}
 	return ok("the token for " + host + " has all rights")
 }

@@ -38,6 +38,11 @@ func (c *KindsConfig) validate() error {
 	return errors.Join(faults...)
 }
 
+// skips says whether something is left out by its kind.
+func (c *KindsConfig) skips() bool {
+	return c.Shared == skipKind || c.Group == skipKind || c.External == skipKind
+}
+
 func (c *KindsConfig) mounts() nextcloud.Mounts {
 	return nextcloud.Mounts{
 		SkipShared:   c.Shared == skipKind,

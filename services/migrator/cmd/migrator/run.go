@@ -19,7 +19,6 @@ import (
 	"example.org/ncm/pkg/queue"
 	"example.org/ncm/pkg/service"
 	"example.org/ncm/pkg/tracing"
-	"example.org/ncm/services/migrator/internal/instance"
 	"example.org/ncm/services/migrator/internal/postgres"
 	"example.org/ncm/services/migrator/internal/transfer"
 	"example.org/ncm/services/migrator/internal/worker"
@@ -121,11 +120,12 @@ func assemble(ctx context.Context, cfg *RunConfig, ledger *postgres.Ledger, prov
 }
 
 func openSides(cfg *RunConfig, observe func(string, http.RoundTripper) http.RoundTripper, logger *slog.Logger) (*sides, error) {
-	stack, hosts, err := cfg.Settings.Open(instance.Scope, cfg.Transfers+cfg.Listers, observe, logger)
+	stack, hosts, err := cfg.Settings.Open(cfg.Mode.scope(), cfg.Transfers+cfg.Listers, observe, logger)
 	if err != nil {
 		return nil, err
 	}
 	return &sides{
+		mode:     cfg.Mode,
 		stack:    stack,
 		hosts:    hosts,
 		source:   observe("source", egress.NewTransport(egress.Options{Allow: cfg.AllowedRanges, MaxIdleConnsPerHost: cfg.Transfers + cfg.Listers})),

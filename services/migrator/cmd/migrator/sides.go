@@ -16,6 +16,7 @@ import (
 
 // sides opens the two ends of a migration with the adapters.
 type sides struct {
+	mode     transferMode
 	stack    *cozy.Stack
 	hosts    cozy.Hosts
 	source   http.RoundTripper // shared by all sources; decides what may be dialled
@@ -49,6 +50,9 @@ func (s *sides) Source(ctx context.Context, m transfer.Migration) (transfer.Sour
 	i, err := s.instance(m.Instance)
 	if err != nil {
 		return nil, err
+	}
+	if s.mode == modeStack {
+		return instance.NewRemote(i, m.AccountID, m.SourcePath, s.requests), nil
 	}
 	account, err := instance.NewDocuments(i).Account(ctx, m.AccountID)
 	if err != nil {

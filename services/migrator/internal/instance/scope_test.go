@@ -80,3 +80,44 @@ func copyAll(ctx context.Context, target *instance.Target) error {
 	removes := target.Remove(ctx, file.ID)
 	return errors.Join(room, makes, again, creates, finds, marks, removes, target.Check(ctx))
 }
+
+func TestTheScopeOfARemoteIsEnoughAndAllOfItIsNeeded(t *testing.T) {
+	t.Parallel()
+	if err := useRemote(t, "", ""); err != nil {
+		t.Fatalf("the scope is not enough: %v", err)
+	}
+	for _, verb := range []string{"GET", "POST", "DELETE"} {
+		if useRemote(t, contract.DoctypeFiles, verb) == nil {
+			t.Errorf("%s of files is not needed", verb)
+		}
+	}
+}
+
+// useRemote copies a file through the stack by a token that lacks one verb.
+func useRemote(t *testing.T, withoutType, withoutVerb string) error {
+	t.Helper()
+	f := setupFar(t)
+	f.put(t, "a.txt", "four")
+	f.cozy = f.withToken(t, cozytest.RulesWithout(instance.RemoteScope, withoutType, withoutVerb))
+	s, target := f.source("/"), instance.NewTarget(f.cozy)
+	_, lists := s.Check(t.Context())
+	copied, copies := s.Fetch(t.Context(), file("", "a.txt", 4))
+	_, reads := s.Stat(t.Context(), "a.txt")
+	_, _, room := target.Room(t.Context())
+	removes := target.Remove(t.Context(), copied.ID)
+	return errors.Join(lists, copies, reads, room, removes)
+}
+
+// withToken gives the instance to an app with some rules.
+func (f *far) withToken(t *testing.T, rules []cozytest.Rule) *cozy.Instance {
+	t.Helper()
+	const limited = "limited." + host
+	inst := f.sim.AddInstance(limited, cozytest.InstanceOptions{Apps: []cozytest.App{{Slug: "limited", Rules: rules}}})
+	var err error
+	if f.account, _, err = inst.PutDoc(contract.DoctypeAccounts, "", f.login); err != nil {
+		t.Fatal(err)
+	}
+	return cozy.New(cozy.Config{
+		HTTP: f.client, Scheme: "http", Tokens: cozy.Static(inst.MintToken(cozytest.TokenOptions{Subject: "limited"})),
+	}).Instance(limited)
+}

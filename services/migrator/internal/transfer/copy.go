@@ -86,12 +86,18 @@ func reasonOf(err error) Reason {
 	return ""
 }
 
-// create streams one file into the target under a name. It gives the size that
+// create brings one file into the target under a name. It gives the size that
 // the source has now, also with ErrNameTaken.
 //
 // A file whose bytes are not what its uploader claimed is read once more: a source
 // stores such claims unchecked, and the same bytes again are its true content.
 func (r *run) create(ctx context.Context, j *job, name string, res *Result) (int64, error) {
+	if r.fetcher != nil && name == j.Name {
+		size, err := r.fetch(ctx, j, res)
+		if !errors.Is(err, ErrNotFetched) {
+			return size, err
+		}
+	}
 	size, err := r.stream(ctx, j, name, nil, res)
 	var doubted *doubtError
 	if !errors.As(err, &doubted) {
@@ -133,7 +139,7 @@ func (r *run) stream(ctx context.Context, j *job, name string, doubted []byte, r
 		known = doubted
 	}
 	sums := newDigest(cmp.Or(body.Checksums, f.Checksums), j.md5)
-	upload, done := cutting(ctx, sums, size)
+	upload, done := cutting(ctx, func() bool { return sums.Cut(size) })
 	defer done()
 	check := func() error {
 		switch {
@@ -231,12 +237,12 @@ func wantListedSize(f File, body *Body) error {
 }
 
 // cutting gives the context of an upload. When ctx ends, a body that is still on
-// its way is cut, and nothing of it stays in the target. One that was sent whole
-// gets its answer: the file is there, and has to be recorded.
-func cutting(ctx context.Context, sums *digest, size int64) (context.Context, func()) {
+// its way is cut, and nothing of it stays in the target. Where that is too late,
+// it gets its answer: the file is there, and has to be recorded.
+func cutting(ctx context.Context, late func() bool) (context.Context, func()) {
 	upload, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		if sums.Cut(size) {
+		if late() {
 			time.AfterFunc(answerGrace, func() { cancel(context.Cause(ctx)) })
 			return
 		}

@@ -117,6 +117,7 @@ type run struct {
 	cfg     Config
 	jobs    chan job
 	results chan Result
+	fetcher Fetcher // nil: all is streamed
 	source  *health
 	target  *health
 	lost    func() bool // whether the lease is known to be another's
@@ -142,8 +143,10 @@ func newRun(cfg Config) *run {
 	if cfg.Metrics == nil {
 		cfg.Metrics = noMetrics{}
 	}
+	fetcher, _ := cfg.Source.(Fetcher)
 	return &run{
 		cfg:         cfg,
+		fetcher:     fetcher,
 		jobs:        make(chan job, cfg.Transfers),
 		results:     make(chan Result, batchResults), // no transfer waits while a batch is written
 		source:      newHealth(func(ctx context.Context) error { _, err := cfg.Source.Check(ctx); return err }),

@@ -109,8 +109,10 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Sentinels of the target that the engine answers itself.
+// Sentinels of the two sides that the engine answers itself.
 var (
+	// ErrNotFetched is wrapped when the target does not fetch a file by itself.
+	ErrNotFetched = errors.New("not fetched")
 	// ErrNameTaken is wrapped when a create finds its name taken.
 	ErrNameTaken = errors.New("name is taken")
 	// ErrNotFound is wrapped when a look-up finds nothing.

@@ -32,6 +32,17 @@ type TreeLister interface {
 	ListInTree(ctx context.Context, folder string, yield func(Entry) error) (Entry, error)
 }
 
+// Fetcher is a Source whose files the target can fetch by itself, without their
+// bytes passing through here. Optional; Open is still needed for what can't be
+// fetched, and to compare contents.
+type Fetcher interface {
+	// Fetch has the target copy a file into its folder under its own name, and
+	// gives what the target stored. Not idempotent, like Target.Create; and where
+	// ctx ends it, or its answer is lost, the file may still come later. Wraps
+	// ErrNameTaken, and ErrNotFetched where the file has to be streamed.
+	Fetch(ctx context.Context, f File) (Stored, error)
+}
+
 // Target is where files go: one instance. Folders and files are addressed by
 // id. Safe for concurrent use. Errors are *Error.
 type Target interface {

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestTheTransferModeFitsTheKinds(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		mode     transferMode
+		external string
+		fits     bool
+	}{
+		"files":             {modeFiles, copyKind, true},
+		"files with a skip": {modeFiles, skipKind, true},
+		"stack":             {modeStack, copyKind, true},
+		"stack with a skip": {modeStack, skipKind, false},
+		"unknown":           {"both", copyKind, false},
+	} {
+		cfg := RunConfig{Mode: test.mode, KindsConfig: KindsConfig{Shared: copyKind, Group: copyKind, External: test.external}}
+		if err := cfg.Validate(); strings.Contains(err.Error(), "TRANSFER_MODE") == test.fits {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestInStackModeNoTokenOpensAccounts(t *testing.T) {
+	t.Parallel()
+	if scope := modeStack.scope(); strings.Contains(scope, "io.cozy.accounts") || !strings.Contains(scope, "io.cozy.files") {
+		t.Errorf("scope %q", scope)
+	}
+	if scope := modeFiles.scope(); !strings.Contains(scope, "io.cozy.accounts") {
+		t.Errorf("scope %q", scope)
+	}
+}
