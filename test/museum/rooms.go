@@ -22,7 +22,7 @@ func rooms() []Exhibit {
 func file(path, content string) Exhibit { return Exhibit{Path: path, Content: content} }
 
 func renamed(path, name string) Exhibit {
-	return Exhibit{Path: path, Content: "content of " + name, Want: Want{Name: name}}
+	return Exhibit{Path: path, Content: "content of " + name, Want: Want{Name: name, Note: "renamed: a character"}}
 }
 
 // plain is what looks special and is to be taken as it is.

@@ -5,19 +5,14 @@ import (
 	"encoding/hex"
 	"path"
 	"regexp"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-// NameRule says in words for the user how names are changed.
-const NameRule = "A character that the Cozy does not accept in a name is written as ‛ and its code, a line break as ‛0A. " +
-	"A name that is too long for the Cozy is cut before its extension, and what is left out is replaced by … and a code."
-
 // A name of the source becomes one of the stack by escaping what the stack refuses
 // byte by byte: the quote and two upper-case hexadecimal digits. What looks like an
 // escape already is escaped too, and so is what looks like a name that was cut, so
-// that no two names become the same and SourceName finds the way back. The quote is
+// that no two names become the same and all but cut ones can be turned back. The quote is
 // one that hardly any name holds: percent signs are common in names that came from
 // the web, and these must stay as they are.
 const (
@@ -25,9 +20,6 @@ const (
 	cut   = "…" // U+2026
 	// hashDigits is how much of the hash of the whole name replaces what was cut.
 	hashDigits = 16
-
-	escapedPattern   = quote + "[0-9A-F]{2}"
-	shortenedPattern = cut + "[0-9a-f]{16}"
 )
 
 // Lengths in bytes up to which the file-system backend takes a name; a file's is
@@ -41,10 +33,8 @@ const (
 var (
 	// refused is what the stack does not take, wherever it stands in a name.
 	refused = strings.NewReplacer("/", escape("/"), "\x00", escape("\x00"), "\r", escape("\r"), "\n", escape("\n"))
-	// ambiguous is what SourceName would take for an escape or for a cut.
-	ambiguous = regexp.MustCompile(escapedPattern + "|" + shortenedPattern)
-	escaped   = regexp.MustCompile(escapedPattern)
-	shortened = regexp.MustCompile(shortenedPattern)
+	// ambiguous is what looks like an escape or like a cut.
+	ambiguous = regexp.MustCompile(quote + "[0-9A-F]{2}|" + cut + "[0-9a-f]{16}")
 )
 
 // TargetName is what an entry of the source is called in an instance: as it is,
@@ -69,18 +59,6 @@ func TargetName(name string, folder bool) string {
 	sum := sha256.Sum256([]byte(name))
 	ext = cut + hex.EncodeToString(sum[:])[:hashDigits] + ext
 	return headOf(target, limit-len(ext)) + ext
-}
-
-// SourceName is the name whose TargetName is target; false where it was cut and
-// only the ledger knows it.
-func SourceName(target string) (name string, ok bool) {
-	if shortened.MatchString(target) {
-		return "", false
-	}
-	return escaped.ReplaceAllStringFunc(target, func(s string) string {
-		code, _ := strconv.ParseUint(strings.TrimPrefix(s, quote), 16, 8)
-		return string([]byte{byte(code)})
-	}), true
 }
 
 // escape writes all bytes as codes.

@@ -1,7 +1,9 @@
 package instance_test
 
 import (
+	"encoding/hex"
 	"path"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -84,7 +86,7 @@ func TestNamesNeverCollideAndComeBack(t *testing.T) {
 					t.Fatalf("%q and %q both become %q", other, name, target)
 				}
 				sources[target] = name
-				back, ok := instance.SourceName(target)
+				back, ok := sourceName(target)
 				if ok && back != name {
 					t.Fatalf("%q becomes %q and comes back as %q", name, target, back)
 				}
@@ -94,4 +96,21 @@ func TestNamesNeverCollideAndComeBack(t *testing.T) {
 			}
 		}
 	})
+}
+
+var (
+	escaped = regexp.MustCompile("\u201b[0-9A-F]{2}")
+	wasCut  = regexp.MustCompile("\u2026[0-9a-f]{16}")
+)
+
+// sourceName is the way back; false where a name was cut and only the ledger knows
+// it.
+func sourceName(target string) (name string, ok bool) {
+	if wasCut.MatchString(target) {
+		return "", false
+	}
+	return escaped.ReplaceAllStringFunc(target, func(s string) string {
+		code, _ := hex.DecodeString(s[len(s)-2:])
+		return string(code)
+	}), true
 }

@@ -63,6 +63,27 @@ func untaken(err error) error {
 	return err
 }
 
+// Why a file has another name in the target, in words for the report.
+const (
+	noteNumbered = "renamed: its name was taken"
+	noteRenamed  = "renamed: a character that the Cozy does not accept in a name is written as ‛ and its code, " +
+		"what is too long is cut and gets … and a code"
+)
+
+// explainName notes why a copied file has another name in the target.
+func (res *Result) explainName() {
+	if res.TargetName == "" {
+		return
+	}
+	for n := 2; n <= maxNumbered; n++ {
+		if numbered(res.File.Name, n, false) == res.TargetName {
+			res.note(noteNumbered)
+			return
+		}
+	}
+	res.note(noteRenamed)
+}
+
 // numbered gives the n-th name to try: "a.txt", "a (2).txt", "a (3).txt". The
 // number of a folder, or of a file without extension, goes to the end.
 func numbered(name string, n int, folder bool) string {

@@ -45,6 +45,7 @@ func (r *run) transfer(ctx context.Context) error {
 			res = Result{File: f, Outcome: r.outcome(failure, f.Attempts), Reason: failure.Reason}
 		} else {
 			r.progress.Store(true)
+			res.explainName()
 		}
 		took.Whole = time.Since(started)
 		r.cfg.Metrics.Transferred(res.Outcome, res.Reason, res.Size, took)

@@ -164,8 +164,8 @@ func TestOtherContentUnderTheNameIsKept(t *testing.T) {
 		"a.txt": "old", "a (2).txt": "older", "a (3).txt": "new",
 		"b": "longer old", "b (2)": "new", ".c": "old", ".c (2)": "new",
 	})
-	if r := b.ledger.Results()["a.txt"]; r.TargetName != "a (3).txt" {
-		t.Errorf("target name %q", r.TargetName)
+	if r := b.ledger.Results()["a.txt"]; r.TargetName != "a (3).txt" || !strings.Contains(r.Note, "taken") {
+		t.Errorf("target name %q, note %q", r.TargetName, r.Note)
 	}
 }
 
