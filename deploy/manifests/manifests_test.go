@@ -291,6 +291,14 @@ func breaks() map[string][]func(*manifests.Set) {
 			func(s *manifests.Set) { *s.Jobs[0].Spec.BackoffLimit = 6 },
 			func(s *manifests.Set) { s.Jobs = nil },
 		},
+		"the ledger is purged": {
+			func(s *manifests.Set) { s.CronJobs = nil },
+			func(s *manifests.Set) { s.CronJobs[0].Spec.ConcurrencyPolicy = "" },
+			func(s *manifests.Set) { s.CronJobs[0].Spec.JobTemplate.Spec.ActiveDeadlineSeconds = nil },
+			func(s *manifests.Set) {
+				s.CronJobs[0].Spec.JobTemplate.Spec.Template.Spec.Containers[0].Args = []string{"purge"}
+			},
+		},
 	}
 }
 

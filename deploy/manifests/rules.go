@@ -43,6 +43,7 @@ func Rules() []Rule {
 		{"private addresses are out of reach", private},
 		{"the ingress matches the instances", ingress},
 		{"the schema's Job belongs to the version", schemaJob},
+		{"the ledger is purged", purge},
 	}
 }
 

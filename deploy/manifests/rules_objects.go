@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -223,6 +224,20 @@ func schemaJob(_ context.Context, s *Set, _ Facts) []string {
 	}
 	f.unless(slices.Equal(job.Spec.Template.Spec.Containers[0].Args, []string{"schema"}), "it does not apply the schema")
 	f.unless(job.Spec.ActiveDeadlineSeconds == nil && job.Spec.BackoffLimit != nil && *job.Spec.BackoffLimit >= 100, "it gives up while PostgreSQL is away")
+	return f
+}
+
+// purge: flags are the program's, and a user's result stays for some time.
+func purge(_ context.Context, s *Set, _ Facts) []string {
+	var f faults
+	if len(s.CronJobs) != 1 {
+		return []string{"not one CronJob"}
+	}
+	job := s.CronJobs[0].Spec
+	args := job.JobTemplate.Spec.Template.Spec.Containers[0].Args
+	f.unless(len(args) == 2 && args[0] == "purge" && strings.HasPrefix(args[1], "--older-than="), "it runs %v", args)
+	f.unless(job.ConcurrencyPolicy == batchv1.ForbidConcurrent, "it may run twice at once")
+	f.unless(job.JobTemplate.Spec.ActiveDeadlineSeconds != nil, "it may never end")
 	return f
 }
 
