@@ -1,7 +1,9 @@
 package workers_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +80,41 @@ func TestAPurgedRequestIsSentAgainWhenItsUserAsks(t *testing.T) {
 	next.awaitCompleted(t, rig.Patience)
 	measured(t, "request purged: completed after %v", time.Since(purged).Round(10*time.Millisecond))
 	aftermath(t, running, next)
+}
+
+// The trigger tells its caller 503 when it does not know whether the broker has the
+// message, and marks the document failed; the user then asks again.
+func TestARequestThatWasDeliveredAfterItFailedMakesWayForTheNext(t *testing.T) {
+	t.Parallel()
+	r := backends.New(t)
+	m, next, _ := moveBy(t, r, r.LedgerAddr(), with(steady(), rig.Env{"SLOTS": "1"}))
+	next.request()
+	rig.Await(t, rig.Patience, "admitted", func() bool { return next.state(t) == "pending" })
+	first := *next
+	first.fail(t)
+	next.id = next.cozy.AddDocument(contract.DoctypeMigrations, contract.NewTracking("/", rig.TargetDir))
+	next.request()
+	rig.Await(t, rig.Patience, "admitted", func() bool { return next.state(t) != "" })
+	if before, now := first.state(t), next.state(t); before != "failed" || now != "pending" {
+		t.Errorf("the first request is %s, the second %s", before, now)
+	}
+	awaitBoth(t, m, next)
+}
+
+// fail marks a tracking document as the trigger does.
+func (m *move) fail(t *testing.T) {
+	t.Helper()
+	path := "/data/" + contract.DoctypeMigrations + "/" + m.id
+	var doc map[string]any
+	m.cozy.Call(http.MethodGet, path, "").Decode(t, &doc)
+	doc["status"] = contract.StatusFailed
+	content, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer := m.cozy.Call(http.MethodPut, path, string(content)); answer.Status != http.StatusOK {
+		t.Fatalf("write the tracking document: %d %s", answer.Status, answer.Body)
+	}
 }
 
 func TestRequestsThatComeSeveralTimesCountOnce(t *testing.T) {

@@ -111,7 +111,7 @@ func (w *world) request(t *testing.T, sourcePath string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	admission := worker.Admission{Ledger: w.ledger, Host: ends.hosts.Check, Logger: w.logger()}
+	admission := worker.Admission{Ledger: w.ledger, Host: ends.hosts.Check, Sides: ends, Logger: w.logger()}
 	if err := admission.Requested(t.Context(), []byte(body)); err != nil {
 		t.Fatal(err)
 	}

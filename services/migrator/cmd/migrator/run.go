@@ -14,7 +14,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"example.org/ncm/pkg/config"
-	"example.org/ncm/pkg/cozy"
 	"example.org/ncm/pkg/egress"
 	"example.org/ncm/pkg/queue"
 	"example.org/ncm/pkg/service"
@@ -90,7 +89,7 @@ func assemble(ctx context.Context, cfg *RunConfig, ledger *postgres.Ledger, prov
 		Slots:   cfg.Slots, Transfers: cfg.Transfers, Listers: cfg.Listers, Attempts: cfg.Attempts, Archives: cfg.Archives, Trees: cfg.Trees,
 		LeaseTTL: cfg.LeaseTTL, SliceTime: cfg.SliceTime, DrainGrace: cfg.DrainGrace,
 	})
-	consumer, err := newConsumer(cfg, ledger, ends.hosts, registry, provider, logger)
+	consumer, err := newConsumer(cfg, ledger, ends, registry, provider, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -146,9 +145,9 @@ func owner() string {
 }
 
 func newConsumer(
-	cfg *RunConfig, ledger *postgres.Ledger, hosts cozy.Hosts, reg prometheus.Registerer, provider trace.TracerProvider, logger *slog.Logger,
+	cfg *RunConfig, ledger *postgres.Ledger, ends *sides, reg prometheus.Registerer, provider trace.TracerProvider, logger *slog.Logger,
 ) (*queue.Consumer, error) {
-	admission := worker.Admission{Ledger: ledger, Host: hosts.Check, Logger: logger}
+	admission := worker.Admission{Ledger: ledger, Host: ends.hosts.Check, Sides: ends, Logger: logger}
 	authorities, err := cfg.TLS()
 	if err != nil {
 		return nil, err

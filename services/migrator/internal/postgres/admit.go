@@ -49,6 +49,35 @@ func isActive(err error) bool {
 	return errors.As(err, &server) && server.ConstraintName == "migration_active_instance"
 }
 
+// Waiting gives the migration of an instance that was admitted and that nobody has
+// worked on yet, other than the one of that id; empty when there is none.
+func (l *Ledger) Waiting(ctx context.Context, instance, id string) (string, error) {
+	row, _, err := one[struct{ ID string }](ctx, l, `
+		SELECT id FROM migration
+		WHERE instance = @instance AND id <> @id AND state = 'pending' AND reopened_from IS NULL`,
+		pgx.NamedArgs{"instance": instance, "id": id})
+	return row.ID, err
+}
+
+// Withdraw ends a migration that nobody has worked on yet, because its tracking
+// document is final or gone. One that somebody works on meanwhile stays as it is,
+// and gives false: its holder looks at the document first of all.
+func (l *Ledger) Withdraw(ctx context.Context, id string) (bool, error) {
+	n, err := l.exec(ctx, `
+		UPDATE migration SET
+			state = 'failed',
+			failure_reason = @reason,
+			finished_at = now(),
+			lease_owner = NULL,
+			lease_until = NULL,
+			lease_term = lease_term + 1,
+			mirror_due_at = now(),
+			changed = changed + 1
+		WHERE id = @id AND state = 'pending' AND (lease_until IS NULL OR lease_until <= now())`,
+		pgx.NamedArgs{"id": id, "reason": string(transfer.ReasonWithdrawn)})
+	return n > 0, err
+}
+
 func (l *Ledger) admit(ctx context.Context, args pgx.NamedArgs) (transfer.Admission, error) {
 	admission := transfer.AlreadyKnown
 	err := pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {

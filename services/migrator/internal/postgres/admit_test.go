@@ -64,6 +64,29 @@ func cancel(t *testing.T, l *postgres.Ledger, id, instance string) {
 	}
 }
 
+func TestARequestIsWithdrawnUnlessSomebodyWorksOnIt(t *testing.T) {
+	t.Parallel()
+	l := postgrestest.Ledger(t)
+	admit(t, l, migration("m1", "alice"), transfer.Admitted)
+	if other, err := l.Waiting(t.Context(), "alice", "m1"); err != nil || other != "" {
+		t.Errorf("it waits for itself: %q, error %v", other, err)
+	}
+	if other, err := l.Waiting(t.Context(), "alice", "m2"); err != nil || other != "m1" {
+		t.Errorf("waiting is %q, error %v", other, err)
+	}
+	if ok, err := l.Withdraw(t.Context(), "m1"); err != nil || !ok {
+		t.Fatalf("withdrawn %v, error %v", ok, err)
+	}
+	if s := state(t, l, "m1"); s.State != transfer.StateFailed || s.FailureReason != transfer.ReasonWithdrawn {
+		t.Errorf("state %s, reason %s", s.State, s.FailureReason)
+	}
+	admit(t, l, migration("m2", "alice"), transfer.Admitted)
+	claim(t, l)
+	if ok, err := l.Withdraw(t.Context(), "m2"); err != nil || ok {
+		t.Errorf("withdrawn from its holder: %v, error %v", ok, err)
+	}
+}
+
 func TestAdmitIsIdempotent(t *testing.T) {
 	t.Parallel()
 	l := postgrestest.Ledger(t)

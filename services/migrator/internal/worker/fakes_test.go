@@ -40,6 +40,10 @@ type ledger struct {
 	began    string
 	mirrored int64
 	settled  chan settled
+
+	waiting   string // the migration of the instance that nobody works on yet
+	begun     bool   // or somebody does
+	withdrawn string
 }
 
 func newLedger() *ledger {
@@ -54,6 +58,25 @@ func newLedger() *ledger {
 
 func (l *ledger) Admit(context.Context, transfer.Migration, time.Time) (transfer.Admission, error) {
 	return transfer.Admitted, nil
+}
+
+func (l *ledger) Waiting(_ context.Context, _, id string) (string, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting == id {
+		return "", nil
+	}
+	return l.waiting, nil
+}
+
+func (l *ledger) Withdraw(_ context.Context, id string) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.begun {
+		return false, nil
+	}
+	l.withdrawn, l.waiting = id, ""
+	return true, nil
 }
 
 func (l *ledger) Cancel(_ context.Context, _, instance string) (bool, error) {

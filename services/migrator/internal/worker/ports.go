@@ -21,6 +21,11 @@ type Ledger interface {
 // Admissions records what the messages ask for. Idempotent.
 type Admissions interface {
 	Admit(ctx context.Context, m transfer.Migration, requested time.Time) (transfer.Admission, error)
+	// Waiting gives a migration of the instance, other than the one of that id, that
+	// nobody has worked on yet; empty when there is none.
+	Waiting(ctx context.Context, instance, id string) (other string, err error)
+	// Withdraw ends a migration unless somebody has begun to work on it.
+	Withdraw(ctx context.Context, id string) (bool, error)
 	// Cancel gives false when the migration belongs to another instance.
 	Cancel(ctx context.Context, id, instance string) (bool, error)
 }

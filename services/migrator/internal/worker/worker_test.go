@@ -305,6 +305,39 @@ func TestTheDocumentListsAThousandAndCountsTheRest(t *testing.T) {
 	})
 }
 
+func TestARequestWhoseDocumentIsOverMakesWayForTheNext(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status    contract.Status
+		gone      bool
+		begun     bool
+		withdrawn bool
+		later     bool
+	}{
+		"pending":                     {status: contract.StatusPending},
+		"failed":                      {status: contract.StatusFailed, withdrawn: true},
+		"gone":                        {gone: true, withdrawn: true},
+		"failed, and just begun with": {status: contract.StatusFailed, begun: true, later: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, s := newLedger(), newSides(nil)
+			l.waiting, l.begun, s.doc.Status, s.gone = "m0", c.begun, c.status, c.gone
+			a := worker.Admission{
+				Ledger: l, Sides: s, Logger: slog.New(slog.DiscardHandler),
+				Host: func(fqdn string) (string, error) { return fqdn, nil },
+			}
+			err := a.Requested(t.Context(), []byte(`{"migrationId":"m1","workplaceFqdn":"alice","accountId":"a"}`))
+			if (err != nil) != c.later || errors.Is(err, worker.ErrDead) {
+				t.Errorf("error %v", err)
+			}
+			if (l.withdrawn == "m0") != c.withdrawn {
+				t.Errorf("withdrawn is %q", l.withdrawn)
+			}
+		})
+	}
+}
+
 func TestAdmissionRefusesWhatNoRedeliveryMends(t *testing.T) {
 	t.Parallel()
 	a := worker.Admission{
