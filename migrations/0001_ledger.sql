@@ -29,6 +29,7 @@ CREATE TABLE migration (
     lease_owner   text,
     lease_term    bigint      NOT NULL DEFAULT 0,
     lease_until   timestamptz,
+    takeovers     integer     NOT NULL DEFAULT 0, -- holders that vanished: what they had sent may be there uncounted
     served_at     timestamptz, -- start of the last slice: who waited longest is next
     due_at        timestamptz NOT NULL DEFAULT now(), -- not before; grows while a side is down
     pauses        integer     NOT NULL DEFAULT 0, -- in a row, without progress between

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.org/ncm/pkg/contract"
+	"example.org/ncm/pkg/failpoint"
 	"example.org/ncm/test/rig"
 )
 
@@ -53,6 +54,37 @@ func TestACancellationIsSeenWithinASecondWhereverItsMigrationRuns(t *testing.T) 
 		if m.state(t) != "canceled" || m.term(t) != terms[m] {
 			t.Errorf("the canceled migration is %s, its term %d was %d", m.state(t), m.term(t), terms[m])
 		}
+	}
+}
+
+// What a worker had sent when it died is counted before the migration is final,
+// whether its lease has run out by the time of the cancellation or not.
+func TestACancellationCountsWhatADeadWorkerSent(t *testing.T) {
+	t.Parallel()
+	for name, lapsed := range map[string]bool{"before its lease has run out": false, "after that": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newMove(t, backends.New(t), "alice")
+			m.fill(4, 30)
+			m.slow(100 * time.Millisecond)
+			dying := failpoints.StartMigrator(m.Rig, failpoint.FileCreated+":30", quick())
+			m.request()
+			dying.AwaitCrash(t, rig.Patience)
+			awaitDisconnected(t, m.Rig)
+			files, _ := m.inTarget(t)
+			if files <= m.done(t) {
+				t.Fatalf("the target has %d files, the ledger knows of %d: nothing would be shown", files, m.done(t))
+			}
+			rig.Await(t, rig.Patience, "run out", func() bool {
+				return !lapsed || rig.Value[bool](t, m.Ledger, "SELECT lease_until < clock_timestamp() FROM migration WHERE id = $1", m.id)
+			})
+			m.cancel()
+			canceled := m.clock(t)
+			m.StartMigrator(quick())
+			m.cozy.AwaitStatus(m.id, contract.StatusCanceled, rig.Patience)
+			measured(t, "cancellation after a death, lease of 4s: %v", m.since(t, canceled, "finished_at").Round(time.Millisecond))
+			aftermath(t, m)
+		})
 	}
 }
 

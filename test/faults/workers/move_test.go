@@ -41,8 +41,6 @@ type move struct {
 	cozy    *rig.Instance
 	account string
 	id      string
-	// uncounted is how many files the ledger may not know of in the end.
-	uncounted int
 }
 
 func newMove(t *testing.T, r *rig.Rig, name string) *move {

@@ -40,9 +40,6 @@ func TestAWorkerThatDiesBetweenTwoWritesIsRepaired(t *testing.T) {
 		"ledger and acknowledgement of a cancellation": {
 			at: failpoint.Canceled, ends: contract.StatusCanceled,
 			moves: func(t *testing.T, m *move) {
-				// Nobody looks at a canceled migration's files again, so what the
-				// dead worker had sent and not recorded stays uncounted.
-				m.uncounted = transfers + batch
 				m.HealCozy()
 				m.slow(400 * time.Millisecond)
 				m.request()

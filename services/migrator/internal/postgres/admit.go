@@ -124,14 +124,15 @@ func (l *Ledger) admit(ctx context.Context, args pgx.NamedArgs) (transfer.Admiss
 }
 
 // Cancel records a cancellation: at once where nobody works on the migration,
-// for its holder to see where somebody does, and for a later request where there
-// is none yet. A final migration stays as it is. It gives false, and does
-// nothing, when the migration belongs to another instance.
+// for its holder to see where somebody does or did until it vanished, because what
+// that one sent has to be counted, and for a later request where there is none yet.
+// A final migration stays as it is. It gives false, and does nothing, when the
+// migration belongs to another instance.
 func (l *Ledger) Cancel(ctx context.Context, id, instance string) (bool, error) {
-	args := pgx.NamedArgs{"id": id, "instance": instance, "channel": channelCanceled}
+	args := pgx.NamedArgs{"id": id, "instance": instance, "channel": channelCanceled, "work": channelWork}
 	ours := false
 	err := pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
-		for _, sql := range []string{lockID, cancelKnown, cancelUnknown, `SELECT pg_notify(@channel, @id)`} {
+		for _, sql := range []string{lockID, cancelKnown, cancelUnknown, `SELECT pg_notify(@channel, @id), pg_notify(@work, '')`} {
 			if _, err := tx.Exec(ctx, sql, args); err != nil {
 				return err
 			}
@@ -143,18 +144,26 @@ func (l *Ledger) Cancel(ctx context.Context, id, instance string) (bool, error) 
 }
 
 const cancelKnown = `
-	UPDATE migration SET
+	WITH asked AS (
+		SELECT id, coalesce(lease_until > now(), false)
+			OR started_at IS NOT NULL AND (lease_owner IS NOT NULL OR takeovers > 0) AS held
+		FROM migration
+		WHERE id = @id AND instance = @instance AND state IN ('pending', 'running')
+		FOR UPDATE
+	)
+	UPDATE migration m SET
 		cancel_requested_at = coalesce(cancel_requested_at, now()),
-		state = CASE WHEN lease_until > now() THEN state ELSE 'canceled' END,
-		finished_at = CASE WHEN lease_until > now() THEN NULL ELSE now() END,
-		lease_owner = CASE WHEN lease_until > now() THEN lease_owner END,
-		lease_until = CASE WHEN lease_until > now() THEN lease_until END,
+		state = CASE WHEN held THEN state ELSE 'canceled' END,
+		finished_at = CASE WHEN held THEN NULL ELSE now() END,
+		lease_owner = CASE WHEN held THEN lease_owner END,
+		lease_until = CASE WHEN held THEN lease_until END,
 		-- a holder that is paused must not write after this
-		lease_term = CASE WHEN lease_until > now() THEN lease_term ELSE lease_term + 1 END,
+		lease_term = CASE WHEN held THEN lease_term ELSE lease_term + 1 END,
 		due_at = now(),
 		mirror_due_at = now(),
 		changed = changed + 1
-	WHERE id = @id AND instance = @instance AND state IN ('pending', 'running')`
+	FROM asked
+	WHERE m.id = asked.id`
 
 const cancelUnknown = `
 	INSERT INTO cancellation (migration_id, instance)

@@ -20,6 +20,7 @@ type claimed struct {
 	Before   *string // who let the lease run out
 
 	ReopenedFrom string
+	Orphaned     bool // what an earlier holder sent may be uncounted
 }
 
 // Claim takes the lease of the migration that is due and was served longest ago.
@@ -41,12 +42,14 @@ func (l *Ledger) Claim(ctx context.Context, owner string, ttl time.Duration) (le
 			lease_owner = @owner,
 			lease_term = m.lease_term + 1,
 			lease_until = now() + @ttl,
+			takeovers = m.takeovers + CASE WHEN next.lease_owner IS NULL THEN 0 ELSE 1 END,
 			served_at = now()
 		FROM next
 		WHERE m.id = next.id
 		RETURNING m.id, instance, account_id, source_path, target_dir, trace_parent, m.lease_term AS term,
 			m.started_at IS NOT NULL AS started,
 			cancel_requested_at IS NOT NULL AS canceled,
+			m.started_at IS NOT NULL AND m.takeovers > 0 AS orphaned,
 			pauses, next.lease_owner AS before, coalesce(reopened_from, '') AS reopened_from`,
 		pgx.NamedArgs{"owner": owner, "ttl": ttl, "only": l.only})
 	if !ok || err != nil {
@@ -59,8 +62,9 @@ func (l *Ledger) Claim(ctx context.Context, owner string, ttl time.Duration) (le
 			Started: row.Started, Canceled: row.Canceled, Pauses: row.Pauses, TraceParent: row.TraceParent,
 			ReopenedFrom: transfer.State(row.ReopenedFrom),
 		},
-		Owner: owner,
-		Term:  row.Term,
+		Owner:    owner,
+		Term:     row.Term,
+		Orphaned: row.Orphaned,
 	}, row.Before != nil, true, nil
 }
 

@@ -67,7 +67,7 @@ func (e *events) cancel() {
 		if after != nil {
 			e.Fatalf("a cancellation made a migration: %+v", after)
 		}
-	case known.Live:
+	case known.Live || known.Orphaned:
 		if after.State != known.State || after.Term != known.Term || !after.CancelAsked {
 			e.Fatalf("canceling what a worker holds (-before +after):\n%s", cmp.Diff(known, after))
 		}

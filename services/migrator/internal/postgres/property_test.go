@@ -103,6 +103,7 @@ type row struct {
 	Owner                    *string
 	Term                     int64
 	Live, Due, CancelAsked   bool
+	Orphaned                 bool // somebody began with it and vanished
 	FinishedAt               *time.Time
 	Changed, Mirrored        int64
 	FilesTotal, FilesDone    int64
@@ -121,6 +122,7 @@ func (r row) final() bool { return r.FinishedAt != nil }
 const selectRow = `
 	SELECT id, instance, state, lease_owner AS owner, lease_term AS term,
 		coalesce(lease_until > now(), false) AS live, due_at <= now() AS due, cancel_requested_at IS NOT NULL AS cancel_asked,
+		started_at IS NOT NULL AND (lease_owner IS NOT NULL OR takeovers > 0) AS orphaned,
 		finished_at, changed, mirrored,
 		files_total, files_done, files_failed, files_skipped,
 		folders_total, folders_listed, folders_failed, folders_skipped, bytes_total, bytes_done,
@@ -131,6 +133,7 @@ const selectRow = `
 const recount = `
 	SELECT id, instance, state, lease_owner AS owner, lease_term AS term,
 		coalesce(lease_until > now(), false) AS live, due_at <= now() AS due, cancel_requested_at IS NOT NULL AS cancel_asked,
+		started_at IS NOT NULL AND (lease_owner IS NOT NULL OR takeovers > 0) AS orphaned,
 		finished_at, changed, mirrored, f.*, d.*, n.*
 	FROM migration,
 	LATERAL (

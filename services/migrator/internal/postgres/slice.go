@@ -109,23 +109,40 @@ func (s *Slice) SetTarget(ctx context.Context, f transfer.Folder) error {
 
 // Files implements transfer.Ledger.
 func (s *Slice) Files(ctx context.Context, after int64, limit int) ([]transfer.File, error) {
-	return scan(ctx, s.ledger, `
-		SELECT f.id, f.name, f.folder_id, d.path, d.target_id, d.etag, f.size, f.mod_time, f.created_at,
-			f.etag, f.mime, f.checksums, f.favorite, f.tags, f.attempts, f.suspects
+	return scan(ctx, s.ledger, selectFile+`
 		FROM file f
 		JOIN folder d ON d.migration_id = f.migration_id AND d.id = f.folder_id
 		WHERE f.migration_id = @id AND f.id > @after AND f.state = 'pending'
 		ORDER BY f.id
 		LIMIT @limit`,
-		pgx.NamedArgs{"id": s.lease.ID, "after": after, "limit": limit},
-		func(row pgx.CollectableRow) (f transfer.File, err error) {
-			var mod, created *time.Time
-			var tags string
-			err = row.Scan(&f.ID, &f.Name, &f.FolderID, &f.FolderPath, &f.FolderTarget, &f.FolderETag, &f.Size, &mod, &created,
-				&f.ETag, &f.MIME, &f.Checksums, &f.Favorite, &tags, &f.Attempts, &f.Suspects)
-			f.ModTime, f.CreatedAt, f.Tags = orZero(mod), orZero(created), split(tags)
-			return f, err
-		})
+		pgx.NamedArgs{"id": s.lease.ID, "after": after, "limit": limit}, fileRow)
+}
+
+// Underway implements transfer.Ledger.
+func (s *Slice) Underway(ctx context.Context, limit int) ([]transfer.File, error) {
+	return scan(ctx, s.ledger, selectFile+`
+		FROM (
+			SELECT *, row_number() OVER (PARTITION BY attempts ORDER BY id) AS nth
+			FROM file
+			WHERE migration_id = @id AND state = 'pending'
+		) AS f
+		JOIN folder d ON d.migration_id = f.migration_id AND d.id = f.folder_id
+		WHERE nth <= @limit OR suspects IS NOT NULL
+		ORDER BY nth`,
+		pgx.NamedArgs{"id": s.lease.ID, "limit": limit}, fileRow)
+}
+
+const selectFile = `
+	SELECT f.id, f.name, f.folder_id, d.path, d.target_id, d.etag, f.size, f.mod_time, f.created_at,
+		f.etag, f.mime, f.checksums, f.favorite, f.tags, f.attempts, f.suspects`
+
+func fileRow(row pgx.CollectableRow) (f transfer.File, err error) {
+	var mod, created *time.Time
+	var tags string
+	err = row.Scan(&f.ID, &f.Name, &f.FolderID, &f.FolderPath, &f.FolderTarget, &f.FolderETag, &f.Size, &mod, &created,
+		&f.ETag, &f.MIME, &f.Checksums, &f.Favorite, &tags, &f.Attempts, &f.Suspects)
+	f.ModTime, f.CreatedAt, f.Tags = orZero(mod), orZero(created), split(tags)
+	return f, err
 }
 
 func scan[T any](ctx context.Context, l *Ledger, sql string, args pgx.NamedArgs, row pgx.RowToFunc[T]) ([]T, error) {

@@ -480,6 +480,44 @@ func TestABadCopyThatIsKnownGivesItsNameBack(t *testing.T) {
 	})
 }
 
+func TestARecountFindsWhatWasSentAndNotRecorded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		files := tree(20)
+		b := newBench(files)
+		died := errors.New("died")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		b.ledger.Fault = func(call string) error {
+			if call == "record" {
+				cancel(died)
+				return died
+			}
+			return nil
+		}
+		if _, err := b.run(ctx); !errors.Is(err, died) {
+			t.Fatalf("error %v", err)
+		}
+		b.ledger.Fault = nil
+		there := b.target.Creates()
+		if there == 0 {
+			t.Fatal("nothing was sent: nothing would be shown")
+		}
+		err := transfer.Recount(t.Context(), transfer.Config{Source: b.source, Target: b.target, Ledger: b.ledger})
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := 0
+		for _, r := range b.ledger.Results() {
+			if r.Outcome == transfer.Done {
+				done++
+			}
+		}
+		if done != there || b.target.Creates() != there {
+			t.Errorf("%d files counted, %d are there, %d more were sent", done, there, b.target.Creates()-there)
+		}
+	})
+}
+
 func TestALedgerThatIsAwayIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

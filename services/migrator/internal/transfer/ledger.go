@@ -20,6 +20,9 @@ type Ledger interface {
 	// Files gives files still to be copied, with ids above after, in the order
 	// of their ids.
 	Files(ctx context.Context, after int64, limit int) ([]File, error)
+	// Underway gives files still to be copied: of those with equally many passes
+	// behind them the first by id, and all with suspects.
+	Underway(ctx context.Context, limit int) ([]File, error)
 	// AddPage records what was read of a folder's listing so far. Children that
 	// are known already stay as they are.
 	AddPage(ctx context.Context, p Page) error

@@ -41,6 +41,9 @@ type Lease struct {
 	Migration
 	Owner string
 	Term  int64
+	// Orphaned: an earlier holder vanished after it began, so that what it had sent
+	// may be in the target and not in the ledger.
+	Orphaned bool
 }
 
 // Final is how a migration ended.

@@ -136,6 +136,11 @@ func (l *Ledger) Files(_ context.Context, after int64, limit int) ([]transfer.Fi
 	return out, nil
 }
 
+// Underway implements transfer.Ledger.
+func (l *Ledger) Underway(ctx context.Context, limit int) ([]transfer.File, error) {
+	return l.Files(ctx, 0, limit)
+}
+
 func pending(r transfer.Result) bool { return r.Outcome == "" || r.Outcome == transfer.Postponed }
 
 // AddPage implements transfer.Ledger.

@@ -53,6 +53,11 @@ func (w *Worker) serve(stop context.Context, lease transfer.Lease, takenOver boo
 	end, err := w.work(bounded, lease, h.drain)
 	ctx = tracing.WithBudget(ctx, endSpans)
 	s := w.settlement(ctx, lease, end, err)
+	if lease.Orphaned && s.readable() {
+		if err := w.recount(ctx, lease); err != nil {
+			log.WarnContext(ctx, "what an earlier holder sent may be uncounted", "error", err)
+		}
+	}
 	if err := w.settle(ctx, lease, s); err != nil {
 		log.WarnContext(ctx, "slice not settled", "error", err)
 	}
@@ -75,6 +80,39 @@ func (w *Worker) span(ctx context.Context, lease transfer.Lease, takenOver bool)
 	return w.cfg.Tracer.Start(tracing.WithParent(ctx, lease.TraceParent), "slice", trace.WithAttributes(
 		attribute.String("migration.id", lease.ID), attribute.String("instance", lease.Instance),
 		attribute.Int64("term", lease.Term), attribute.Bool("taken_over", takenOver)))
+}
+
+// readable says whether a migration ends with files left while both sides serve us.
+func (s settlement) readable() bool {
+	return s.state == transfer.StateCanceled || s.reason == transfer.ReasonQuota || s.reason == transfer.ReasonWithdrawn
+}
+
+// recount counts what an earlier holder sent and could not record, for as long as a
+// lease lasts that is prolonged once more: nobody renews that of a slice that was cut
+// short.
+func (w *Worker) recount(ctx context.Context, lease transfer.Lease) error {
+	ctx = context.WithoutCancel(ctx)
+	if _, err := w.cfg.Ledger.Renew(ctx, lease, w.cfg.LeaseTTL); err != nil {
+		return fmt.Errorf("prolong the lease: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, w.cfg.LeaseTTL/2)
+	defer cancel()
+	instance, err := w.cfg.Sides.Instance(lease.Instance)
+	if err != nil {
+		return err
+	}
+	target, _, err := instance.Target(ctx, "/")
+	if err != nil {
+		return fmt.Errorf("open the target: %w", err)
+	}
+	source, err := w.cfg.Sides.Source(ctx, lease.Migration)
+	if err != nil {
+		return fmt.Errorf("open the source: %w", err)
+	}
+	return transfer.Recount(ctx, transfer.Config{
+		Source: source, Target: target, Ledger: w.cfg.Slice(lease), Transfers: w.cfg.Transfers,
+		Metrics: w.cfg.Metrics, Logger: w.cfg.Logger.With("migration", lease.ID),
+	})
 }
 
 func (w *Worker) register(id string, h *holder) {
