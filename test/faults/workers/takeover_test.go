@@ -51,7 +51,7 @@ func (p *pods) awaitTakeover(t *testing.T, since time.Time, term int64) (claimed
 func TestAKilledWorkerIsReplacedWithin20Seconds(t *testing.T) {
 	t.Parallel()
 	kills, random := inFull(3, 20), seeded(t)
-	p := startPods(t, rig.Env{"SLOTS": "1", "TRANSFERS": "4"}, 8*kills, 50)
+	p := startPods(t, rig.Env{"SLOTS": "1", "TRANSFERS": "4", "ARCHIVES": "false"}, 8*kills, 50)
 	var claims, standstills []time.Duration
 	var twice []int64
 	for range kills {
@@ -85,7 +85,7 @@ func TestAKilledWorkerIsReplacedWithin20Seconds(t *testing.T) {
 func TestAStoppedWorkerIsReplacedWithin2SecondsAndNothingIsRepeated(t *testing.T) {
 	t.Parallel()
 	stops := inFull(3, 10)
-	p := startPods(t, rig.Env{"SLOTS": "1", "TRANSFERS": "4", "LEASE_TTL": "30s"}, 4*stops, 150)
+	p := startPods(t, rig.Env{"SLOTS": "1", "TRANSFERS": "4", "LEASE_TTL": "30s", "ARCHIVES": "false"}, 4*stops, 150)
 	var claims, standstills []time.Duration
 	var again []int64
 	for range stops {
