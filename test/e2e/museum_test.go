@@ -27,6 +27,15 @@ func TestEveryKindOfFileArrivesOrIsNamed(t *testing.T) {
 	t.Parallel()
 	for mode, w := range map[string]way{
 		"files": {},
+		"stack": {
+			settings: rig.Env{"TRANSFER_MODE": "stack"},
+			expect:   museum.ThroughStack,
+			forget: func(a *museum.Arrival) {
+				if !a.Folder {
+					a.Modified, a.Created = time.Time{}, time.Time{}
+				}
+			},
+		},
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()

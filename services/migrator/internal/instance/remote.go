@@ -184,6 +184,8 @@ func (r *Remote) list(ctx context.Context, p string, root bool, yield func(trans
 		return yield(remoteEntry(e))
 	})
 	switch {
+	case cozy.IsUnqualified(err): // if the Nextcloud is away, Check will say so
+		return self, fmt.Errorf("%w: %w", errCut, err)
 	case err != nil || children > 0:
 		return self, err
 	case p == "":

@@ -13,7 +13,7 @@ import (
 // maxDepth is how many folders below the root an entry may be.
 const maxDepth = 256
 
-var errCut = errors.New("body was cut")
+var errCut = errors.New("listing or body was cut")
 
 // ask does something about an entry, given by its path below the root, when there
 // is a place for a request, and classifies what comes of it.
@@ -51,14 +51,14 @@ func (r *Remote) classify(ctx context.Context, root bool, err error) error {
 		return r.refusal(ctx, root, transfer.ReasonNotFound, err)
 	case notAnAccount(err):
 		return r.remember(err)
+	case errors.Is(err, errCut):
+		return sourceError(transfer.Again, transfer.ReasonIncomplete, err)
 	case cozy.IsRemoteFault(err):
 		return sourceError(transfer.Again, transfer.ReasonBusy, err)
 	case cozy.IsUnqualified(err):
 		return sourceError(transfer.Again, transfer.ReasonUnreachable, err)
 	case errors.Is(err, errAbsent):
 		return sourceError(transfer.Again, transfer.ReasonStorageAway, err)
-	case errors.Is(err, errCut):
-		return sourceError(transfer.Again, transfer.ReasonIncomplete, err)
 	case errors.Is(err, errEmptyHome):
 		return sourceError(transfer.MigrationStops, transfer.ReasonNoFiles, err)
 	}
