@@ -21,42 +21,51 @@ type scene struct {
 
 var scenes = map[string]scene{ //nolint:gochecknoglobals // never written
 	"MigrationStuck": {
-		30, []string{`migrator_longest_stall_seconds{instance="a"} 7100+60x60`, `migrator_longest_stall_seconds 9000x60`},
+		30,
+		[]string{`migrator_longest_stall_seconds{instance="a"} 7100+60x60`, `migrator_longest_stall_seconds 9000x60`},
 		[]string{`migrator_longest_stall_seconds 0+60x60`, `migrator_longest_stall_seconds 9000x25 0x30`},
 	},
 	"MigrationsWait": {
-		20, []string{`migrator_longest_wait_seconds 0+60x60`},
+		20,
+		[]string{`migrator_longest_wait_seconds 0+60x60`},
 		[]string{`migrator_longest_wait_seconds 300x60`, `migrator_longest_wait_seconds 900 0 900 0 900 0 900 0 900 0 900 0 900 0 900 0 900 0 900 0 0`},
 	},
 	"MigrationsPaused": {
-		400, []string{`migrator_migrations_paused{reason="busy"} 1x400`},
+		400,
+		[]string{`migrator_migrations_paused{reason="busy"} 1x400`},
 		[]string{`migrator_migrations_paused{reason="busy"} 0x300 1x100`, `migrator_migrations{state="running"} 1x400`},
 	},
 	"MigrationsFail": {
-		60, []string{"migrator_slices_total{end=\"failed\"} 0+1x60\nmigrator_slices_total{end=\"completed\"} 0x60"},
+		60,
+		[]string{"migrator_slices_total{end=\"failed\"} 0+1x60\nmigrator_slices_total{end=\"completed\"} 0x60"},
 		[]string{
 			"migrator_slices_total{end=\"failed\"} 0x50 1x10\nmigrator_slices_total{end=\"completed\"} 0x60",
 			"migrator_slices_total{end=\"failed\"} 0+1x60\nmigrator_slices_total{end=\"completed\"} 0+5x60",
 		},
 	},
 	"MirrorBehind": {
-		20, []string{`migrator_mirror_lag_seconds 0+60x60`},
+		20,
+		[]string{`migrator_mirror_lag_seconds 0+60x60`},
 		[]string{`migrator_mirror_lag_seconds 2x60`, `migrator_mirror_lag_seconds 400x18 1x10`},
 	},
 	"DeadLetters": {
-		10, []string{`queue_messages{queue="migrator.nextcloud.dead"} 0x5 1x30`},
+		10,
+		[]string{`queue_messages{queue="migrator.nextcloud.dead"} 0x5 1x30`},
 		[]string{`queue_messages{queue="migrator.nextcloud.dead"} 0x60`, `queue_messages{queue="migrator.nextcloud.requested"} 5x60`},
 	},
 	"RequestsNotTaken": {
-		20, []string{`queue_messages{queue="migrator.nextcloud.requested"} 3x60`, `queue_messages{queue="migrator.nextcloud.canceled"} 1x60`},
+		20,
+		[]string{`queue_messages{queue="migrator.nextcloud.requested"} 3x60`, `queue_messages{queue="migrator.nextcloud.canceled"} 1x60`},
 		[]string{`queue_messages{queue="migrator.nextcloud.requested"} 3x15 0x30`, `queue_messages{queue="migrator.nextcloud.dead"} 3x60`},
 	},
 	"BrokerAway": {
-		20, []string{"queue_connected{connection=\"trigger\"} 0x60\nqueue_connected{connection=\"migrator\"} 1x60"},
+		20,
+		[]string{"queue_connected{connection=\"trigger\"} 0x60\nqueue_connected{connection=\"migrator\"} 1x60"},
 		[]string{`queue_connected{connection="trigger"} 1x10 0x3 1x60`},
 	},
 	"TriggerErrors": {
-		40, []string{
+		40,
+		[]string{
 			"trigger_http_requests_total{code=\"503\"} 0+1x60\ntrigger_http_requests_total{code=\"201\"} 0+9x60",
 			"trigger_http_requests_total{code=\"500\"} 0+1x60",
 		},
@@ -66,7 +75,8 @@ var scenes = map[string]scene{ //nolint:gochecknoglobals // never written
 		},
 	},
 	"SourceErrors": {
-		60, []string{
+		60,
+		[]string{
 			"egress_answers_total{side=\"source\",class=\"5xx\"} 0+60x60\negress_answers_total{side=\"source\",class=\"2xx\"} 0+60x60",
 			"egress_answers_total{side=\"source\",class=\"none\"} 0+60x60\negress_answers_total{side=\"source\",class=\"2xx\"} 0x60",
 		},
@@ -77,7 +87,8 @@ var scenes = map[string]scene{ //nolint:gochecknoglobals // never written
 		},
 	},
 	"TargetErrors": {
-		40, []string{
+		40,
+		[]string{
 			"egress_answers_total{side=\"target\",class=\"5xx\"} 0+6x60\negress_answers_total{side=\"target\",class=\"2xx\"} 0+60x60",
 			"egress_answers_total{side=\"issuer\",class=\"none\"} 0+6x60\negress_answers_total{side=\"target\",class=\"2xx\"} 0+6000x60",
 		},
@@ -87,15 +98,18 @@ var scenes = map[string]scene{ //nolint:gochecknoglobals // never written
 		},
 	},
 	"LeaseTakeovers": {
-		30, []string{"migrator_takeovers_total{instance=\"a\"} 0+1x5 6x60\nmigrator_takeovers_total{instance=\"b\"} 0x60"},
+		30,
+		[]string{"migrator_takeovers_total{instance=\"a\"} 0+1x5 6x60\nmigrator_takeovers_total{instance=\"b\"} 0x60"},
 		[]string{`migrator_takeovers_total 100x60`, `migrator_takeovers_total 0x10 1x60`},
 	},
 	"LedgerAway": {
-		20, []string{"migrator_ledger_up{instance=\"a\"} 0x60\nmigrator_ledger_up{instance=\"b\"} 0x60"},
+		20,
+		[]string{"migrator_ledger_up{instance=\"a\"} 0x60\nmigrator_ledger_up{instance=\"b\"} 0x60"},
 		[]string{"migrator_ledger_up{instance=\"a\"} 0x60\nmigrator_ledger_up{instance=\"b\"} 1x60"},
 	},
 	"LedgerLarge": {
-		90, []string{`migrator_ledger_size_bytes 60000000000x90`},
+		90,
+		[]string{`migrator_ledger_size_bytes 60000000000x90`},
 		[]string{`migrator_ledger_size_bytes 40000000000x90`, `migrator_ledger_size_bytes 60000000000x80 1000x20`},
 	},
 }

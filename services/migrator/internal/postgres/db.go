@@ -60,11 +60,11 @@ func Open(ctx context.Context, url string, maxConns int32, options ...Option) (*
 type Option func(*pgxpool.Config)
 
 // Traced makes a span of each statement that runs within a span. Its name is the
-// statement's first word; arguments are not in it.
+// statement's first word; its arguments are not in it.
 func Traced(provider trace.TracerProvider) Option {
 	return func(cfg *pgxpool.Config) {
 		cfg.ConnConfig.Tracer = otelpgx.NewTracer(
-			otelpgx.WithTracerProvider(provider), otelpgx.WithDisableAcquireTracer(),
+			otelpgx.WithTracerProvider(provider), otelpgx.WithDisableAcquireTracer(), otelpgx.WithQuerySpanNamePrefix(),
 			otelpgx.WithDisableSQLStatementInAttributes(), otelpgx.WithDisableConnectionDetailsInAttributes())
 	}
 }
