@@ -17,7 +17,7 @@ import (
 
 // RunConfig holds the settings of `migrator run`.
 type RunConfig struct {
-	stack.Settings
+	SidesConfig
 	LedgerConfig
 	telemetry.Export
 	service.DebugSettings
@@ -29,9 +29,20 @@ type RunConfig struct {
 	OpsAddr  string `envconfig:"OPS_ADDR" default:":8081" desc:"address of /healthz, /readyz and /metrics"`
 	LogLevel string `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error; debug names files"`
 
+	Slots int `envconfig:"SLOTS" default:"4" desc:"migrations worked on at once"`
+
+	LeaseTTL     time.Duration `envconfig:"LEASE_TTL" default:"15s" desc:"after this long without renewal another worker takes a migration over"`
+	SliceTime    time.Duration `envconfig:"SLICE_TIME" default:"1m" desc:"a migration yields its slot after this when others wait"`
+	DrainGrace   time.Duration `envconfig:"DRAIN_GRACE" default:"1500ms" desc:"how long transfers under way may go on after a stop; then they are cut, and another worker repeats them"`
+	ShutdownTime time.Duration `envconfig:"SHUTDOWN_TIME" default:"20s" desc:"how long a stop may take in all; longer than DRAIN_GRACE"`
+}
+
+// SidesConfig holds the settings of everything that moves files.
+type SidesConfig struct {
+	stack.Settings
+
 	Mode transferMode `envconfig:"TRANSFER_MODE" default:"files" desc:"files: the migrator reads the Nextcloud and writes the files; stack: the Cozy stack copies them by itself, where it can reach a Nextcloud that the migrator can't, at the price of their dates"`
 
-	Slots     int  `envconfig:"SLOTS" default:"4" desc:"migrations worked on at once"`
 	Transfers int  `envconfig:"TRANSFERS" default:"16" desc:"files copied at once, per migration"`
 	Requests  int  `envconfig:"SOURCE_REQUESTS" default:"16" desc:"requests that may wait for a Nextcloud's answer at once, per migration; at 8 a password that is revoked in the midst cannot lock this address out of that Nextcloud, which takes 11 refused logins"`
 	Listers   int  `envconfig:"LISTERS" default:"4" desc:"folders listed at once, per migration"`
@@ -40,11 +51,6 @@ type RunConfig struct {
 	Attempts  int  `envconfig:"ATTEMPTS" default:"5" desc:"passes an entry gets before it is reported as failed"`
 
 	KindsConfig
-
-	LeaseTTL     time.Duration `envconfig:"LEASE_TTL" default:"15s" desc:"after this long without renewal another worker takes a migration over"`
-	SliceTime    time.Duration `envconfig:"SLICE_TIME" default:"1m" desc:"a migration yields its slot after this when others wait"`
-	DrainGrace   time.Duration `envconfig:"DRAIN_GRACE" default:"1500ms" desc:"how long transfers under way may go on after a stop; then they are cut, and another worker repeats them"`
-	ShutdownTime time.Duration `envconfig:"SHUTDOWN_TIME" default:"20s" desc:"how long a stop may take in all; longer than DRAIN_GRACE"`
 
 	AllowHTTP     bool           `envconfig:"ALLOW_HTTP_NEXTCLOUD" default:"false" desc:"allow Nextclouds without TLS, for development"`
 	AllowedRanges []netip.Prefix `envconfig:"ALLOWED_PRIVATE_RANGES" desc:"networks such as 10.1.0.0/16 that a Nextcloud may be in although they are not public"`
@@ -75,20 +81,8 @@ func (m transferMode) scope() string {
 
 // Validate reports what no single field can know.
 func (c *RunConfig) Validate() error {
-	faults := []error{c.Broker.Validate(), c.Settings.Validate(), c.KindsConfig.validate(), c.Export.Validate(), c.DebugSettings.Validate()}
-	for name, n := range map[string]int{
-		"SLOTS": c.Slots, "TRANSFERS": c.Transfers, "SOURCE_REQUESTS": c.Requests, "LISTERS": c.Listers, "ATTEMPTS": c.Attempts, "DELIVERY_LIMIT": c.DeliveryLimit,
-	} {
-		if n < 1 {
-			faults = append(faults, fmt.Errorf("%s: at least 1", name))
-		}
-	}
-	switch {
-	case c.Mode != modeFiles && c.Mode != modeStack:
-		faults = append(faults, errors.New("TRANSFER_MODE: files or stack"))
-	case c.Mode == modeStack && c.KindsConfig.skips():
-		faults = append(faults, errors.New("TRANSFER_MODE: stack can't tell what SHARED_FILES, GROUP_FOLDERS and EXTERNAL_STORAGES would skip"))
-	}
+	faults := []error{c.Broker.Validate(), c.SidesConfig.validate(), c.Export.Validate(), c.DebugSettings.Validate()}
+	faults = append(faults, atLeastOne(map[string]int{"SLOTS": c.Slots, "DELIVERY_LIMIT": c.DeliveryLimit})...)
 	if c.LeaseTTL < 3*time.Second {
 		faults = append(faults, errors.New("LEASE_TTL: at least 3s"))
 	}
@@ -101,9 +95,29 @@ func (c *RunConfig) Validate() error {
 	return errors.Join(faults...)
 }
 
+func (c *SidesConfig) validate() error {
+	faults := atLeastOne(map[string]int{"TRANSFERS": c.Transfers, "SOURCE_REQUESTS": c.Requests, "LISTERS": c.Listers, "ATTEMPTS": c.Attempts})
+	switch {
+	case c.Mode != modeFiles && c.Mode != modeStack:
+		faults = append(faults, errors.New("TRANSFER_MODE: files or stack"))
+	case c.Mode == modeStack && c.KindsConfig.skips():
+		faults = append(faults, errors.New("TRANSFER_MODE: stack can't tell what SHARED_FILES, GROUP_FOLDERS and EXTERNAL_STORAGES would skip"))
+	}
+	return errors.Join(append(faults, c.Settings.Validate(), c.KindsConfig.validate())...)
+}
+
+func atLeastOne(settings map[string]int) (faults []error) {
+	for name, n := range settings {
+		if n < 1 {
+			faults = append(faults, fmt.Errorf("%s: at least 1", name))
+		}
+	}
+	return faults
+}
+
 // checkSourceURL refuses what the trigger refuses too: an account may have been
 // written by somebody else.
-func (c *RunConfig) checkSourceURL(raw string) error {
+func (c *SidesConfig) checkSourceURL(raw string) error {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil:

@@ -18,8 +18,8 @@ func TestTheTransferModeFitsTheKinds(t *testing.T) {
 		"stack with a skip": {modeStack, skipKind, false},
 		"unknown":           {"both", copyKind, false},
 	} {
-		cfg := RunConfig{Mode: test.mode, KindsConfig: KindsConfig{Shared: copyKind, Group: copyKind, External: test.external}}
-		if err := cfg.Validate(); strings.Contains(err.Error(), "TRANSFER_MODE") == test.fits {
+		cfg := SidesConfig{Mode: test.mode, KindsConfig: KindsConfig{Shared: copyKind, Group: copyKind, External: test.external}}
+		if err := cfg.validate(); strings.Contains(err.Error(), "TRANSFER_MODE") == test.fits {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

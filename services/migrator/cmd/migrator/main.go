@@ -1,6 +1,7 @@
 // Migrator moves the files of Nextcloud accounts into Cozy instances.
 //
 //	migrator run             consume requests and work on migrations until a signal
+//	migrator migrate-once    move one account from here, without RabbitMQ
 //	migrator list            print the migrations of the ledger
 //	migrator show ID         print one with its timeline and what failed
 //	migrator retry ID        have one go on, or failed entries tried again
@@ -66,6 +67,7 @@ type commands struct {
 	Version kong.VersionFlag `help:"Print the version."`
 
 	Run         runCommand         `cmd:"" help:"Consume requests and work on migrations until SIGTERM."`
+	MigrateOnce onceCommand        `cmd:"" help:"Move one account from here, without RabbitMQ and trigger."`
 	List        listCommand        `cmd:"" help:"Print the migrations of the ledger."`
 	Show        showCommand        `cmd:"" help:"Print one migration with its timeline and what failed."`
 	Retry       retryCommand       `cmd:"" help:"Have a migration go on now: one that waits, that failed, or that left entries behind."`

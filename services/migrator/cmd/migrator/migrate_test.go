@@ -88,14 +88,14 @@ func newWorldOn(t *testing.T, ledger *postgres.Ledger) *world {
 		AccountType: contract.AccountTypeNextcloud, WebDAVUserID: user,
 		Auth: contract.AccountAuth{URL: source.URL + "/cloud/", Login: user, Password: appPassword},
 	})
-	w.cfg = &RunConfig{
+	w.cfg = &RunConfig{SidesConfig: SidesConfig{
 		Settings: stack.Settings{
 			InstanceSuffixes: []string{".cozy.test"}, InstanceScheme: "http",
 			StackAddress:  []string{".cozy.test=" + target.Listener.Addr().String()},
 			StackAdminURL: admin.URL, StackAdminUser: "admin", StackAdminPassword: "planted-admin-password", TokenTTL: time.Hour,
 		},
 		Transfers: 8, Listers: 2, Requests: 16, AllowHTTP: true, AllowedRanges: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-	}
+	}}
 	return w
 }
 
@@ -107,7 +107,7 @@ func (w *world) request(t *testing.T, sourcePath string) string {
 		t.Fatal(err)
 	}
 	body := fmt.Sprintf(`{"migrationId":%q,"workplaceFqdn":%q,"accountId":%q,"sourcePath":%q,"timestamp":1}`, id, host, w.account, sourcePath)
-	ends, err := openSides(w.cfg, unobserved, slog.New(slog.DiscardHandler))
+	ends, err := openSides(&w.cfg.SidesConfig, unobserved, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func (w *world) logger() *slog.Logger {
 // start runs a worker until the returned function is called, or the test ends.
 func (w *world) start(t *testing.T) (stop func()) {
 	t.Helper()
-	ends, err := openSides(w.cfg, unobserved, w.logger())
+	ends, err := openSides(&w.cfg.SidesConfig, unobserved, w.logger())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func assemble(ctx context.Context, cfg *RunConfig, ledger *postgres.Ledger, prov
 	registry := service.NewRegistry()
 	worker.RegisterOverview(registry, ledger, logger)
 	answers := egress.NewMetrics(registry)
-	ends, err := openSides(cfg, func(side string, next http.RoundTripper) http.RoundTripper {
+	ends, err := openSides(&cfg.SidesConfig, func(side string, next http.RoundTripper) http.RoundTripper {
 		return tracing.Transport(provider, side, answers.Observe(side, next))
 	}, logger)
 	if err != nil {
@@ -118,7 +118,7 @@ func assemble(ctx context.Context, cfg *RunConfig, ledger *postgres.Ledger, prov
 	), nil
 }
 
-func openSides(cfg *RunConfig, observe func(string, http.RoundTripper) http.RoundTripper, logger *slog.Logger) (*sides, error) {
+func openSides(cfg *SidesConfig, observe func(string, http.RoundTripper) http.RoundTripper, logger *slog.Logger) (*sides, error) {
 	stack, hosts, err := cfg.Settings.Open(cfg.Mode.scope(), cfg.Transfers+cfg.Listers, observe, logger)
 	if err != nil {
 		return nil, err

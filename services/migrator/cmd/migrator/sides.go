@@ -58,10 +58,26 @@ func (s *sides) Source(ctx context.Context, m transfer.Migration) (transfer.Sour
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkURL(account.Auth.URL); err != nil {
-		return nil, &transfer.Error{Side: transfer.SideSource, Class: transfer.MigrationStops, Reason: transfer.ReasonLoginRefused, Err: err}
+	return s.open(m, account)
+}
+
+// open opens the source that an account leads to.
+func (s *sides) open(m transfer.Migration, account contract.Account) (transfer.Source, error) {
+	refused := func(err error) error {
+		return &transfer.Error{Side: transfer.SideSource, Class: transfer.MigrationStops, Reason: transfer.ReasonLoginRefused, Err: err}
 	}
-	source, err := nextcloud.New(nextcloud.Config{
+	if err := s.checkURL(account.Auth.URL); err != nil {
+		return nil, refused(err)
+	}
+	source, err := nextcloud.New(s.config(m, account))
+	if err != nil {
+		return nil, refused(err)
+	}
+	return source, nil
+}
+
+func (s *sides) config(m transfer.Migration, account contract.Account) nextcloud.Config {
+	return nextcloud.Config{
 		HTTP:        s.source,
 		BaseURL:     account.Auth.URL,
 		Login:       account.Auth.Login,
@@ -73,11 +89,7 @@ func (s *sides) Source(ctx context.Context, m transfer.Migration) (transfer.Sour
 		Mounts:      s.kinds.mounts(),
 		Unanswered:  s.requests,
 		Logger:      s.logger.With("migration", m.ID),
-	})
-	if err != nil {
-		return nil, &transfer.Error{Side: transfer.SideSource, Class: transfer.MigrationStops, Reason: transfer.ReasonLoginRefused, Err: err}
 	}
-	return source, nil
 }
 
 // oneInstance is worker.Instance over the adapter.

@@ -151,3 +151,27 @@ func pause(ctx context.Context, d time.Duration) error {
 		return nil
 	}
 }
+
+// CreateTracking makes a tracking document under an id. One that exists already
+// stays as it is.
+func (d *Documents) CreateTracking(ctx context.Context, id string, tracking contract.Tracking) error {
+	_, err := d.cozy.PutDoc(ctx, contract.DoctypeMigrations, cozy.Ref{ID: id}, tracking)
+	if cozy.IsConflict(err) {
+		return nil
+	}
+	return classify(ctx, err)
+}
+
+// ActiveTracking gives the ids of the documents that are pending or running.
+func (d *Documents) ActiveTracking(ctx context.Context) ([]string, error) {
+	found, err := d.cozy.FindDocs(ctx, contract.DoctypeMigrations, cozy.Query{
+		Selector: map[string]any{"status": map[string]any{"$in": []contract.Status{contract.StatusPending, contract.StatusRunning}}},
+		UseIndex: "_design/by-status",
+		Fields:   []string{"_id", "_rev", "status"},
+	})
+	ids := make([]string, 0, len(found))
+	for _, doc := range found {
+		ids = append(ids, doc.ID)
+	}
+	return ids, classify(ctx, err)
+}

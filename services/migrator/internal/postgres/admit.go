@@ -54,7 +54,7 @@ func isActive(err error) bool {
 func (l *Ledger) Waiting(ctx context.Context, instance, id string) (string, error) {
 	row, _, err := one[struct{ ID string }](ctx, l, `
 		SELECT id FROM migration
-		WHERE instance = @instance AND id <> @id AND state = 'pending' AND reopened_from IS NULL`,
+		WHERE instance = @instance AND id <> @id AND state = 'pending' AND reopened_from IS NULL AND NOT once`,
 		pgx.NamedArgs{"instance": instance, "id": id})
 	return row.ID, err
 }
