@@ -13,6 +13,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -46,7 +47,7 @@ func run(args []string, stdin io.Reader, stdout io.Writer) (bool, error) {
 		return false, err
 	}
 	if *again != "" {
-		if err := report.rerun(*again); err != nil {
+		if err := report.rerun(context.Background(), *again); err != nil {
 			return false, err
 		}
 	}

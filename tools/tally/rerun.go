@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,8 +14,8 @@ const mostAgain = 4
 
 // rerun runs failed tests of the module in dir once more, one after the other, and
 // lets what comes of it replace the first result.
-func (r *report) rerun(dir string) error {
-	module, err := goCommand(dir, "list", "-m").Output()
+func (r *report) rerun(ctx context.Context, dir string) error {
+	module, err := goCommand(ctx, dir, "list", "-m").Output()
 	if err != nil {
 		return fmt.Errorf("find the module in %s: %w", dir, err)
 	}
@@ -32,7 +33,7 @@ func (r *report) rerun(dir string) error {
 	for _, t := range again {
 		fmt.Fprintf(r.out, "again %s\n", t)
 		// Its exit status says no more than its events.
-		events, _ := goCommand(dir, "test", "-count=1", "-timeout=10m", "-json", "-run=^"+t.name+"$", t.pkg).Output()
+		events, _ := goCommand(ctx, dir, "test", "-count=1", "-timeout=10m", "-json", "-run=^"+t.name+"$", t.pkg).Output()
 		second := newReport(r.out)
 		if err := second.read(bytes.NewReader(events)); err != nil {
 			return err
@@ -46,8 +47,8 @@ func (r *report) rerun(dir string) error {
 }
 
 // goCommand leaves a workspace alone: the module may stand outside of it.
-func goCommand(dir string, args ...string) *exec.Cmd {
-	cmd := exec.Command("go", args...)
-	cmd.Dir, cmd.Env, cmd.Stderr = dir, append(os.Environ(), "GOWORK=off"), os.Stderr
+func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "env", append([]string{"GOWORK=off", "go"}, args...)...)
+	cmd.Dir, cmd.Stderr = dir, os.Stderr
 	return cmd
 }

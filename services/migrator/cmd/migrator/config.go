@@ -43,12 +43,13 @@ type SidesConfig struct {
 
 	Mode transferMode `envconfig:"TRANSFER_MODE" default:"files" desc:"files: the migrator reads the Nextcloud and writes the files; stack: the Cozy stack copies them by itself, where it can reach a Nextcloud that the migrator can't, at the price of their dates"`
 
-	Transfers int  `envconfig:"TRANSFERS" default:"16" desc:"files copied at once, per migration"`
-	Requests  int  `envconfig:"SOURCE_REQUESTS" default:"16" desc:"requests that may wait for a Nextcloud's answer at once, per migration; at 8 a password that is revoked in the midst cannot lock this address out of that Nextcloud, which takes 11 refused logins"`
-	Listers   int  `envconfig:"LISTERS" default:"4" desc:"folders listed at once, per migration"`
-	Trees     bool `envconfig:"WHOLE_TREES" default:"true" desc:"list all below a folder with one request where that can be believed; each folder that can not is listed by itself"`
-	Archives  bool `envconfig:"ARCHIVES" default:"true" desc:"fetch small files of a folder together, where the Nextcloud sends archives; costs it a fraction of a request for each"`
-	Attempts  int  `envconfig:"ATTEMPTS" default:"5" desc:"passes an entry gets before it is reported as failed"`
+	Transfers       int  `envconfig:"TRANSFERS" default:"16" desc:"files copied at once, per migration, at most: how many are worth it is tried out for each server"`
+	SourceTransfers int  `envconfig:"SOURCE_TRANSFERS" default:"64" desc:"files read at once from one Nextcloud, at most, by all migrations of this process"`
+	Requests        int  `envconfig:"SOURCE_REQUESTS" default:"16" desc:"requests that may wait for a Nextcloud's answer at once, per migration; at 8 a password that is revoked in the midst cannot lock this address out of that Nextcloud, which takes 11 refused logins"`
+	Listers         int  `envconfig:"LISTERS" default:"4" desc:"folders listed at once, per migration"`
+	Trees           bool `envconfig:"WHOLE_TREES" default:"true" desc:"list all below a folder with one request where that can be believed; each folder that can not is listed by itself"`
+	Archives        bool `envconfig:"ARCHIVES" default:"true" desc:"fetch small files of a folder together, where the Nextcloud sends archives; costs it a fraction of a request for each"`
+	Attempts        int  `envconfig:"ATTEMPTS" default:"5" desc:"passes an entry gets before it is reported as failed"`
 
 	KindsConfig
 
@@ -96,7 +97,7 @@ func (c *RunConfig) Validate() error {
 }
 
 func (c *SidesConfig) validate() error {
-	faults := atLeastOne(map[string]int{"TRANSFERS": c.Transfers, "SOURCE_REQUESTS": c.Requests, "LISTERS": c.Listers, "ATTEMPTS": c.Attempts})
+	faults := atLeastOne(map[string]int{"TRANSFERS": c.Transfers, "SOURCE_TRANSFERS": c.SourceTransfers, "SOURCE_REQUESTS": c.Requests, "LISTERS": c.Listers, "ATTEMPTS": c.Attempts})
 	switch {
 	case c.Mode != modeFiles && c.Mode != modeStack:
 		faults = append(faults, errors.New("TRANSFER_MODE: files or stack"))

@@ -18,6 +18,8 @@ import (
 	"example.org/ncm/pkg/queue"
 	"example.org/ncm/pkg/service"
 	"example.org/ncm/pkg/tracing"
+	"example.org/ncm/services/migrator/internal/instance"
+	"example.org/ncm/services/migrator/internal/pace"
 	"example.org/ncm/services/migrator/internal/postgres"
 	"example.org/ncm/services/migrator/internal/transfer"
 	"example.org/ncm/services/migrator/internal/worker"
@@ -78,6 +80,7 @@ func assemble(ctx context.Context, cfg *RunConfig, ledger *postgres.Ledger, prov
 	if err != nil {
 		return nil, err
 	}
+	ends.register(registry)
 	engine := worker.New(worker.Config{
 		Owner:   owner(),
 		Ledger:  ledger,
@@ -130,6 +133,8 @@ func openSides(cfg *SidesConfig, observe func(string, http.RoundTripper) http.Ro
 		source:   observe("source", egress.NewTransport(egress.Options{Allow: cfg.AllowedRanges, MaxIdleConnsPerHost: cfg.Transfers + cfg.Listers})),
 		kinds:    cfg.KindsConfig,
 		requests: cfg.Requests,
+		sources:  pace.NewServers(cfg.SourceTransfers),
+		targets:  pace.NewServers(cfg.Transfers),
 		checkURL: cfg.checkSourceURL,
 		logger:   logger,
 	}, nil

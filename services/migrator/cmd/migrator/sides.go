@@ -5,11 +5,16 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"example.org/ncm/pkg/contract"
 	"example.org/ncm/pkg/cozy"
 	"example.org/ncm/services/migrator/internal/instance"
 	"example.org/ncm/services/migrator/internal/nextcloud"
+	"example.org/ncm/services/migrator/internal/pace"
 	"example.org/ncm/services/migrator/internal/transfer"
 	"example.org/ncm/services/migrator/internal/worker"
 )
@@ -22,11 +27,27 @@ type sides struct {
 	source   http.RoundTripper // shared by all sources; decides what may be dialled
 	kinds    KindsConfig
 	requests int // that may be unanswered at once, per source
-	checkURL func(string) error
-	logger   *slog.Logger
+	// What each Nextcloud and each instance takes at once.
+	sources, targets *pace.Servers
+	checkURL         func(string) error
+	logger           *slog.Logger
 }
 
 var _ worker.Sides = (*sides)(nil)
+
+// register tells how much the servers that have work are asked for at once.
+func (s *sides) register(reg prometheus.Registerer) {
+	for side, servers := range map[string]*pace.Servers{"source": s.sources, "target": s.targets} {
+		gauge := func(name, help string, value func(limit, used int) int) {
+			reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+				Name: name, Help: help, ConstLabels: prometheus.Labels{"side": side},
+			}, func() float64 { return float64(value(servers.Now())) }))
+		}
+		gauge("migrator_parallel_limit", "Files at once that were found to be worth it, summed over the servers that have work.",
+			func(limit, _ int) int { return limit })
+		gauge("migrator_parallel_files", "Files under way.", func(_, used int) int { return used })
+	}
+}
 
 // Instance implements worker.Sides.
 func (s *sides) Instance(host string) (worker.Instance, error) {
@@ -34,7 +55,7 @@ func (s *sides) Instance(host string) (worker.Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &oneInstance{documents: instance.NewDocuments(i), instance: i}, nil
+	return &oneInstance{documents: instance.NewDocuments(i), instance: i, pace: s.targets.Limit(i.Host())}, nil
 }
 
 func (s *sides) instance(host string) (*cozy.Instance, error) {
@@ -88,14 +109,25 @@ func (s *sides) config(m transfer.Migration, account contract.Account) nextcloud
 		NoTags:      !s.kinds.Tags,
 		Mounts:      s.kinds.mounts(),
 		Unanswered:  s.requests,
+		Pace:        s.sources.Limit(hostOf(account.Auth.URL)),
 		Logger:      s.logger.With("migration", m.ID),
 	}
+}
+
+// hostOf names a Nextcloud by its address, of which the rest is its path.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	return strings.ToLower(u.Host)
 }
 
 // oneInstance is worker.Instance over the adapter.
 type oneInstance struct {
 	documents *instance.Documents
 	instance  *cozy.Instance
+	pace      transfer.Pace
 }
 
 func (o *oneInstance) Tracking(ctx context.Context, id string) (contract.Tracking, error) {
@@ -126,11 +158,11 @@ func missing(err error) error {
 }
 
 func (o *oneInstance) Room(ctx context.Context) (int64, bool, error) {
-	return instance.NewTarget(o.instance).Room(ctx)
+	return instance.NewTarget(o.instance, o.pace).Room(ctx)
 }
 
 func (o *oneInstance) Target(ctx context.Context, targetDir string) (transfer.Target, string, error) {
-	target := instance.NewTarget(o.instance)
+	target := instance.NewTarget(o.instance, o.pace)
 	id, err := target.TargetRoot(ctx, targetDir)
 	if err != nil {
 		return nil, "", err

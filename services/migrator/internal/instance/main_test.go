@@ -44,7 +44,7 @@ func setup(t *testing.T) bundle {
 	client := clientTo(t, s)
 	tokens := cozy.NewAdmin(client, "http://"+adminHost, "admin", "pw", instance.Scope, 30*time.Minute)
 	i := cozy.New(cozy.Config{HTTP: client, Scheme: "http", Tokens: cozy.Cached(tokens), Timeout: 5 * time.Second}).Instance(host)
-	return bundle{cozy: i, client: client, sim: sim, inst: inst, target: instance.NewTarget(i), docs: instance.NewDocuments(i)}
+	return bundle{cozy: i, client: client, sim: sim, inst: inst, target: instance.NewTarget(i, nil), docs: instance.NewDocuments(i)}
 }
 
 // clientTo sends every request to the server, whatever its host.

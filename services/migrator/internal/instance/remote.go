@@ -45,7 +45,7 @@ type Remote struct {
 func NewRemote(i *cozy.Instance, accountID, root string, requests int) *Remote {
 	return &Remote{
 		remote: i.Remote(accountID),
-		target: NewTarget(i),
+		target: NewTarget(i, nil),
 		root:   strings.Trim(path.Clean("/"+root), "/"),
 		asking: make(chan struct{}, requests),
 	}

@@ -55,7 +55,7 @@ func useAll(t *testing.T, scope, withoutType, withoutVerb string) error {
 		Auth: contract.AccountAuth{URL: "https://cloud.example/", Login: "al", Password: "s3cr3t"},
 	})
 	id, _, documentErr := inst.PutDoc(contract.DoctypeMigrations, "", contract.NewTracking("/", "/N"))
-	return errors.Join(accountErr, documentErr, readAndWrite(t.Context(), instance.NewDocuments(i), account, id), copyAll(t.Context(), instance.NewTarget(i)))
+	return errors.Join(accountErr, documentErr, readAndWrite(t.Context(), instance.NewDocuments(i), account, id), copyAll(t.Context(), instance.NewTarget(i, nil)))
 }
 
 func readAndWrite(ctx context.Context, docs *instance.Documents, account, id string) error {
@@ -99,7 +99,7 @@ func useRemote(t *testing.T, withoutType, withoutVerb string) error {
 	f := setupFar(t)
 	f.put(t, "a.txt", "four")
 	f.cozy = f.withToken(t, cozytest.RulesWithout(instance.RemoteScope, withoutType, withoutVerb))
-	s, target := f.source("/"), instance.NewTarget(f.cozy)
+	s, target := f.source("/"), instance.NewTarget(f.cozy, nil)
 	_, lists := s.Check(t.Context())
 	copied, copies := s.Fetch(t.Context(), file("", "a.txt", 4))
 	_, reads := s.Stat(t.Context(), "a.txt")

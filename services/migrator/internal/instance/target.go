@@ -21,10 +21,15 @@ var _ transfer.Target = (*Target)(nil)
 // three only fail the entry.
 type Target struct {
 	cozy *cozy.Instance
+	pace transfer.Pace
 }
 
-// NewTarget makes the target of an instance. Nothing is sent yet.
-func NewTarget(i *cozy.Instance) *Target { return &Target{cozy: i} }
+// NewTarget makes the target of an instance, at a pace that may be nil. Nothing is
+// sent yet.
+func NewTarget(i *cozy.Instance, pace transfer.Pace) *Target { return &Target{i, pace} }
+
+// Pace implements transfer.Paced.
+func (t *Target) Pace() transfer.Pace { return t.pace }
 
 // TargetRoot gives the id of the folder that the migration goes into and makes
 // what is missing on the way to it. What only fails an entry elsewhere stops the

@@ -113,7 +113,7 @@ func scripted(t *testing.T, handle http.HandlerFunc) *instance.Target {
 	s := httptest.NewServer(handle)
 	t.Cleanup(s.Close)
 	stack := cozy.New(cozy.Config{HTTP: clientTo(t, s), Scheme: "http", Tokens: cozy.Static("tok")})
-	return instance.NewTarget(stack.Instance(host))
+	return instance.NewTarget(stack.Instance(host), nil)
 }
 
 func TestEnsureFolderIsIdempotentAndTellsNamesApart(t *testing.T) {

@@ -41,6 +41,8 @@ type Config struct {
 	NoTags      bool // leave out the tags of entries
 	Mounts      Mounts
 
+	Pace transfer.Pace // of the server; nil: none
+
 	MaxDepth   int // folders below the root; 0: 256
 	MaxEntries int // of one folder; 0: 1,000,000
 	// Unanswered is how many requests may wait for the head of their answer at
@@ -76,12 +78,17 @@ type Source struct {
 	unanswered chan struct{} // holds one for each request without an answer
 
 	trees *trees
+	pace  transfer.Pace
 }
+
+// Pace implements transfer.Paced.
+func (s *Source) Pace() transfer.Pace { return s.pace }
 
 var (
 	_ transfer.Source     = (*Source)(nil)
 	_ transfer.Archiver   = (*Source)(nil)
 	_ transfer.TreeLister = (*Source)(nil)
+	_ transfer.Paced      = (*Source)(nil)
 )
 
 // New makes a Source; it sends nothing. Errors name the field, not its value.
@@ -115,6 +122,7 @@ func New(c Config) (*Source, error) {
 		idle:       cmp.Or(c.Idle, time.Minute),
 		unanswered: make(chan struct{}, cmp.Or(c.Unanswered, 16)),
 		trees:      newTrees(),
+		pace:       c.Pace,
 	}, nil
 }
 

@@ -155,9 +155,16 @@ func (b *bundler) alone(ctx context.Context, files []File) error {
 // own. What is wrong with the source or a file shows there, so no error of an
 // archive is anybody's fault here.
 func (b *bundler) fetch(ctx context.Context, files []File) error {
+	if err := b.place(ctx, b.sourcePace); err != nil {
+		return err
+	}
 	contents := make([][]byte, len(files))
 	started := time.Now()
 	got, err := b.read(ctx, files, contents)
+	b.sourcePace.Release(0)
+	if reasonOf(err) == ReasonBusy {
+		b.sourcePace.Busy()
+	}
 	b.cfg.Metrics.Archived(len(files), got, time.Since(started))
 	switch {
 	case ctx.Err() != nil:

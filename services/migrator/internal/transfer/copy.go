@@ -31,12 +31,16 @@ func (r *run) transfer(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		if err := r.begin(ctx, j); err != nil {
+			return r.noteDrained(err) // what is left in the channel is in the ledger
+		}
 		started := time.Now()
 		res := Result{File: f, Outcome: Done}
 		failure, err := r.retry(ctx, func() error { return r.copy(ctx, &j, &res) })
 		if failure == nil && err == nil {
 			failure, err = r.mark(ctx, f, &res)
 		}
+		r.finish(j, failure == nil && err == nil, res.took)
 		if err != nil {
 			return err
 		}

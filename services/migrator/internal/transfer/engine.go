@@ -120,7 +120,9 @@ type run struct {
 	fetcher Fetcher // nil: all is streamed
 	source  *health
 	target  *health
-	lost    func() bool // whether the lease is known to be another's
+	// How much each server takes at once.
+	sourcePace, targetPace Pace
+	lost                   func() bool // whether the lease is known to be another's
 
 	restoring sync.Mutex // one vanished folder is made anew at a time
 
@@ -148,6 +150,8 @@ func newRun(cfg Config) *run {
 		cfg:         cfg,
 		fetcher:     fetcher,
 		jobs:        make(chan job, cfg.Transfers),
+		sourcePace:  paceOf(cfg.Source),
+		targetPace:  paceOf(cfg.Target),
 		results:     make(chan Result, batchResults), // no transfer waits while a batch is written
 		source:      newHealth(func(ctx context.Context) error { _, err := cfg.Source.Check(ctx); return err }),
 		target:      newHealth(cfg.Target.Check),

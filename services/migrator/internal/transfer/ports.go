@@ -1,6 +1,9 @@
 package transfer
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Source is where files come from: one account, rooted at the path that the
 // user chose. Paths are relative to that root, "" is the root itself, names are
@@ -41,6 +44,25 @@ type Fetcher interface {
 	// ctx ends it, or its answer is lost, the file may still come later. Wraps
 	// ErrNameTaken, and ErrNotFetched where the file has to be streamed.
 	Fetch(ctx context.Context, f File) (Stored, error)
+}
+
+// Paced is what a Source or a Target may be besides: its server takes only so much
+// at once.
+type Paced interface {
+	// Pace may be nil, for no bound.
+	Pace() Pace
+}
+
+// Pace bounds how much one server is asked for at once, by all migrations together.
+// Safe for concurrent use.
+type Pace interface {
+	// Acquire waits for a place and fails with the cause of ctx.
+	Acquire(ctx context.Context) error
+	// Release gives the place back. took is how long the server needed for a file, 0
+	// where that says nothing about others.
+	Release(took time.Duration)
+	// Busy notes that the server said it has too much to do.
+	Busy()
 }
 
 // Target is where files go: one instance. Folders and files are addressed by

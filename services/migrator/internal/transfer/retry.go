@@ -44,6 +44,9 @@ func (r *run) retry(ctx context.Context, do func() error) (*Error, error) {
 			return e, r.health(e.Side).refused(ctx)
 		}
 		r.cfg.Metrics.Retried(e.Side, e.Reason)
+		if e.Reason == ReasonBusy {
+			r.pace(e.Side).Busy()
+		}
 		r.cfg.Logger.DebugContext(ctx, "entry tried again", "try", try, "error", e)
 		if err := r.health(e.Side).failed(ctx, e); err != nil {
 			return nil, err
