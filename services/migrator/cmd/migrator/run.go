@@ -18,7 +18,6 @@ import (
 	"example.org/ncm/pkg/queue"
 	"example.org/ncm/pkg/service"
 	"example.org/ncm/pkg/tracing"
-	"example.org/ncm/services/migrator/internal/instance"
 	"example.org/ncm/services/migrator/internal/pace"
 	"example.org/ncm/services/migrator/internal/postgres"
 	"example.org/ncm/services/migrator/internal/transfer"
