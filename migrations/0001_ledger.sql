@@ -8,6 +8,7 @@ CREATE TABLE migration (
     account_id    text        NOT NULL,
     source_path   text        NOT NULL,
     source_is_file boolean    NOT NULL DEFAULT false, -- known from the first slice on
+    source_key    text,       -- which account it reads, as a hash; null: not opened yet, '': more than one
     target_dir    text        NOT NULL DEFAULT '', -- known from the first slice on
 
     state         text        NOT NULL DEFAULT 'pending'
@@ -72,6 +73,8 @@ CREATE UNIQUE INDEX migration_active_instance ON migration (instance)
 -- The claim looks for due work, longest unserved first.
 CREATE INDEX migration_claim ON migration (served_at NULLS FIRST)
     WHERE state IN ('pending', 'running');
+-- A rerun looks for the earlier migrations of its instance.
+CREATE INDEX migration_instance ON migration (instance);
 -- The mirror's sweep looks for documents that are behind. Not by the counters
 -- themselves: each batch changes them, and an index on them would cost it HOT.
 CREATE INDEX migration_mirror ON migration (mirror_due_at)
@@ -101,6 +104,9 @@ CREATE TABLE folder (
     -- Listing a folder again after a crash adds nothing twice.
     UNIQUE NULLS NOT DISTINCT (migration_id, parent_id, name)
 ) WITH (fillfactor = 80);
+
+-- A rerun looks for what earlier migrations put into the same folder of the target.
+CREATE INDEX folder_target ON folder (migration_id, target_id) WHERE target_id IS NOT NULL;
 
 -- A file as the source listed it, and what became of it. No index on state and
 -- room in the page: results are then updated in place (HOT).

@@ -57,6 +57,7 @@ const (
 	kindRemoteRefused      // the token is good; the Nextcloud refuses the account or the entry
 	kindRemoteFault        // the Nextcloud answers with something unexpected
 	kindUnqualified        // the stack met an error that it has no words for
+	kindStale              // the file is at another revision than the request names
 )
 
 // IsNotFound says whether the file, folder or document that was asked for does
@@ -68,6 +69,9 @@ func IsNotFound(err error) bool { return is(err, func(e *Error) bool { return e.
 func IsConflict(err error) bool {
 	return is(err, func(e *Error) bool { return e.Status == http.StatusConflict })
 }
+
+// IsStale says whether a file changed since the revision that was named.
+func IsStale(err error) bool { return is(err, func(e *Error) bool { return e.kind == kindStale }) }
 
 // IsTokenRefused says whether the token itself was refused: missing, expired,
 // malformed or made for another instance.

@@ -39,6 +39,7 @@ const (
 type fault struct {
 	shape  shape
 	code   string
+	about  string // the request's header or parameter that is to blame, of the JSON:API routes
 	reason string // of the data routes; CouchDB's word, compared and never shown
 }
 
@@ -46,7 +47,7 @@ type fault struct {
 func parseFault(body []byte) fault {
 	var list []apiFault
 	if json.Unmarshal(body, &list) == nil && len(list) > 0 {
-		return fault{shape: shapeAPI, code: list[0].Title}
+		return fault{shape: shapeAPI, code: list[0].Title, about: list[0].Source.Parameter}
 	}
 	var object struct {
 		Errors []apiFault      `json:"errors"`
@@ -59,7 +60,7 @@ func parseFault(body []byte) fault {
 	var word string
 	switch {
 	case len(object.Errors) > 0:
-		return fault{shape: shapeAPI, code: object.Errors[0].Title}
+		return fault{shape: shapeAPI, code: object.Errors[0].Title, about: object.Errors[0].Source.Parameter}
 	case json.Unmarshal(object.Error, &word) == nil:
 		return fault{shape: shapeData, code: plainWord(word), reason: object.Reason}
 	case string(object.Error) == "{}":
@@ -69,7 +70,10 @@ func parseFault(body []byte) fault {
 }
 
 type apiFault struct {
-	Title string `json:"title"`
+	Title  string `json:"title"`
+	Source struct {
+		Parameter string `json:"parameter"`
+	} `json:"source"`
 }
 
 // plainWord takes the word out of the data routes' "code=403, message=Forbidden"
@@ -114,6 +118,10 @@ func kindOf(res *http.Response, said fault) kind {
 		return kindOfBadRequest(res.Header, said)
 	case http.StatusNotFound:
 		return kindOfNotFound(said)
+	case http.StatusPreconditionFailed:
+		if said.about == "If-Match" {
+			return kindStale
+		}
 	case http.StatusRequestEntityTooLarge:
 		if said.shape == shapeAPI {
 			return kindTooLarge

@@ -26,7 +26,10 @@ type File struct {
 	MD5        []byte // 16 bytes; nil of a folder
 	MIME       string
 	Executable bool
-	Trashed    bool // it or a folder above it is in the trash
+	Tags       []string
+	Metadata   json.RawMessage // what apps and the stack know of the content; nil when there is none
+	Trashed    bool            // it or a folder above it is in the trash
+	Rev        string          // changes with everything that is said of the file
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
 }
@@ -51,16 +54,22 @@ type fileJSON struct {
 		MIME       string    `json:"mime"`
 		Executable bool      `json:"executable"`
 		Trashed    bool      `json:"trashed"`
+		Tags       []string  `json:"tags"`
 		CreatedAt  time.Time `json:"created_at"`
 		UpdatedAt  time.Time `json:"updated_at"`
+
+		Metadata json.RawMessage `json:"metadata"`
 	} `json:"attributes"`
+	Meta struct {
+		Rev string `json:"rev"`
+	} `json:"meta"`
 }
 
 func (j *fileJSON) file(op string) (File, error) {
 	a := &j.Attributes
 	f := File{
 		ID: j.ID, Name: a.Name, DirID: a.DirID, Folder: a.Type == "directory",
-		MIME: a.MIME, Executable: a.Executable,
+		MIME: a.MIME, Executable: a.Executable, Tags: a.Tags, Metadata: a.Metadata, Rev: j.Meta.Rev,
 		Trashed:   a.Trashed || a.Path == trashPath || strings.HasPrefix(a.Path, trashPath+"/"),
 		CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt,
 	}
@@ -95,6 +104,57 @@ func (i *Instance) MakeDir(ctx context.Context, parentID, name string, times Tim
 // FileByID reads a file or folder.
 func (i *Instance) FileByID(ctx context.Context, id string) (File, error) {
 	return i.file(ctx, call{op: "get file", method: http.MethodGet, path: filePath(id)})
+}
+
+// FilesByID reads many files and folders with one request, by their ids. Those
+// that do not exist are left out; those in the trash are not.
+func (i *Instance) FilesByID(ctx context.Context, ids []string) ([]File, error) {
+	const op = "get files"
+	body, err := json.Marshal(map[string][]string{"keys": ids})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	var answer struct {
+		Data []fileJSON `json:"data"`
+	}
+	c := call{
+		op: op, method: http.MethodPost, path: "/files/_all_docs",
+		body: body, contentType: "application/json", most: maxDocs,
+	}
+	if err := i.do(ctx, c, &answer); err != nil {
+		return nil, err
+	}
+	files := make([]File, 0, len(answer.Data))
+	for k := range answer.Data {
+		f, err := answer.Data[k].file(op)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+// AddMetadata stores what is known of a content, to be named by the Upload of
+// that content. The stack forgets it after a while.
+func (i *Instance) AddMetadata(ctx context.Context, metadata json.RawMessage) (id string, err error) {
+	const op = "add metadata"
+	body, err := json.Marshal(map[string]any{
+		"data": map[string]any{"type": "io.cozy.files.metadata", "attributes": metadata},
+	})
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", op, err)
+	}
+	var answer struct {
+		Data struct {
+			ID string `json:"id"`
+		} `json:"data"`
+	}
+	err = i.do(ctx, call{
+		op: op, method: http.MethodPost, path: "/files/upload/metadata",
+		body: body, contentType: "application/vnd.api+json", most: maxFiles,
+	}, &answer)
+	return answer.Data.ID, err
 }
 
 // FileByPath reads a file or folder by its absolute path. The stack finds the

@@ -25,7 +25,7 @@ func TestMakeDirSendsNameAndDatesByParentID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := cozy.File{ID: "d2", Name: "sub", DirID: "d1", Folder: true, UpdatedAt: updated, CreatedAt: time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)}
+	want := cozy.File{ID: "d2", Name: "sub", DirID: "d1", Folder: true, Rev: "1-b", UpdatedAt: updated, CreatedAt: time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("file (-want +got):\n%s", diff)
 	}
@@ -80,7 +80,7 @@ func TestLookupsUseTheRecordedRoutes(t *testing.T) {
 	}
 	md5, _ := base64.StdEncoding.DecodeString("VHMeWQewcCI1aqEVGGUcWg==")
 	want := cozy.File{
-		ID: "f1", Name: "a.txt", DirID: "d1", Size: 11, MD5: md5, MIME: "text/plain",
+		ID: "f1", Name: "a.txt", DirID: "d1", Size: 11, MD5: md5, MIME: "text/plain", Rev: "1-a",
 		CreatedAt: time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC), UpdatedAt: updated,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

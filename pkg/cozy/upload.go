@@ -14,16 +14,17 @@ import (
 	"time"
 )
 
-// Upload is a file to be created.
+// Upload is a file to be created, or the content that replaces another.
 type Upload struct {
-	DirID      string
-	Name       string
-	Size       int64 // bytes, exact
+	DirID      string // to create
+	Name       string // to create
+	Size       int64  // bytes, exact
 	Times      Times
 	MD5        []byte // 16 bytes when it is known before: the stack then checks it
 	MIME       string // empty: the stack goes by the name
 	Executable bool
 	Tags       []string // without comma, and without space at either end
+	MetadataID string   // of AddMetadata
 	// Body is read once, up to Size bytes, and not any more after Upload has
 	// returned. It is closed when it is an io.Closer.
 	Body io.Reader
@@ -35,62 +36,83 @@ type Upload struct {
 // wrapped. Nothing of a broken upload remains in the instance, but after a lost
 // answer the file may be there.
 func (i *Instance) Upload(ctx context.Context, u Upload) (File, error) {
-	const op = "upload file"
-	token, err := i.token(ctx, op, "")
+	path := append([]byte(filePath(u.DirID)), "?Type=file&Name="...)
+	path = append(appendEscaped(path, u.Name), '&')
+	return i.upload(ctx, sending{op: "upload file", method: http.MethodPost, path: string(path), Upload: u})
+}
+
+// Replace gives a file another content, as Upload does; the one before becomes a
+// version. Executable, tags and metadata become those of u, the dates as well but
+// for the creation's. rev is what the file has to be at still: IsStale tells that
+// it is not, IsNotFound that it is gone or in the trash.
+func (i *Instance) Replace(ctx context.Context, id, rev string, u Upload) (File, error) {
+	return i.upload(ctx, sending{op: "replace file", method: http.MethodPut, path: filePath(id) + "?", rev: rev, Upload: u})
+}
+
+// sending is an upload and where it goes.
+type sending struct {
+	Upload
+	op, method, path string // the path with the beginning of its query
+	rev              string // for If-Match; empty: whatever it is
+}
+
+func (i *Instance) upload(ctx context.Context, s sending) (File, error) {
+	token, err := i.token(ctx, s.op, "")
 	if err != nil {
 		return File{}, err
 	}
 	var answer struct {
 		Data fileJSON `json:"data"`
 	}
-	err = i.stream(ctx, op, u, token, &answer)
+	err = i.stream(ctx, s, token, &answer)
 	if IsTokenRefused(err) {
-		if _, err := i.token(ctx, op, token); err != nil {
+		if _, err := i.token(ctx, s.op, token); err != nil {
 			return File{}, err
 		}
-		return File{}, fmt.Errorf("%s: %w", op, ErrTokenRefreshed)
+		return File{}, fmt.Errorf("%s: %w", s.op, ErrTokenRefreshed)
 	}
 	if err != nil {
 		return File{}, err
 	}
-	return answer.Data.file(op)
+	return answer.Data.file(s.op)
 }
 
 // stream sends the file and reads the answer.
-func (i *Instance) stream(ctx context.Context, op string, u Upload, token string, into any) error {
+func (i *Instance) stream(ctx context.Context, s sending, token string, into any) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	body := newUploadBody(u.Body, u.Size, i.stack.stall, cancel)
+	body := newUploadBody(s.Body, s.Size, i.stack.stall, cancel)
 	defer body.release()
 
-	req, err := i.uploadRequest(ctx, u, token, body)
+	req, err := i.uploadRequest(ctx, s, token, body)
 	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
+		return fmt.Errorf("%s: %w", s.op, err)
 	}
 	res, err := i.stack.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("%s: %w", op, body.causeOf(ctx, withoutURL(err)))
+		return fmt.Errorf("%s: %w", s.op, body.causeOf(ctx, withoutURL(err)))
 	}
 	defer res.Body.Close()
-	err = i.stack.readAnswer(op, res, maxFiles, into)
+	err = i.stack.readAnswer(s.op, res, maxFiles, into)
 	if err != nil && errors.Is(context.Cause(ctx), ErrStalled) {
-		return fmt.Errorf("%s: %w", op, ErrStalled)
+		return fmt.Errorf("%s: %w", s.op, ErrStalled)
 	}
 	return err
 }
 
-func (i *Instance) uploadRequest(ctx context.Context, u Upload, token string, body *uploadBody) (*http.Request, error) {
+func (i *Instance) uploadRequest(ctx context.Context, u sending, token string, body *uploadBody) (*http.Request, error) {
 	target := make([]byte, 0, 256)
-	target = append(target, i.stack.scheme+"://"+i.host+filePath(u.DirID)+"?Type=file&Name="...)
-	target = appendEscaped(target, u.Name)
-	target = append(target, "&Size="...)
+	target = append(target, i.stack.scheme+"://"+i.host+u.path+"Size="...)
 	target = strconv.AppendInt(target, u.Size, 10)
 	target = appendTimes(target, u.Times)
 	if u.Executable {
 		target = append(target, "&Executable=true"...)
 	}
 	target = appendTags(target, u.Tags)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, string(target), http.NoBody)
+	if u.MetadataID != "" {
+		target = appendEscaped(append(target, "&MetadataID="...), u.MetadataID)
+	}
+	req, err := http.NewRequestWithContext(ctx, u.method, string(target), http.NoBody)
 	if err != nil {
 		return nil, withoutURL(err)
 	}
@@ -101,6 +123,9 @@ func (i *Instance) uploadRequest(ctx context.Context, u Upload, token string, bo
 		req.ContentLength = u.Size
 	}
 	req.Header["Authorization"] = []string{"Bearer " + token}
+	if u.rev != "" {
+		req.Header["If-Match"] = []string{u.rev} // quotes would be part of it
+	}
 	if len(u.MD5) > 0 {
 		req.Header["Content-Md5"] = []string{base64.StdEncoding.EncodeToString(u.MD5)}
 	}

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"net/http"
 	"path/filepath"
 	"testing"
 
@@ -37,19 +38,30 @@ func TestASecondRunCopiesOnlyWhatIsNew(t *testing.T) {
 	r := backends.New(t)
 	alice, cozy := r.AddUser("alice"), r.AddInstance(host)
 	r.Generate(alice, "first", 30, 1000)
-	r.StartMigrator(nil)
+	r.StartMigrator(map[string]string{"ARCHIVES": "false"}) // so that each file read is a request
 	trigger := r.StartTrigger(nil)
 	cozy.AwaitStatus(trigger.MustStart(t, cozy, r.Order(alice)), contract.StatusCompleted, rig.Patience)
 	r.ForgetCozyAnswers()
+	r.ForgetNextcloudAnswers()
 
 	r.Generate(alice, "second", 7, 1000)
 	doc := cozy.AwaitStatus(trigger.MustStart(t, cozy, r.Order(alice)), contract.StatusCompleted, rig.Patience)
 
+	if read := r.NextcloudAnswers().Requests[http.MethodGet]; read != 7+1 { // and the login check
+		t.Errorf("the second run read %d files, want the 7 new ones", read-1)
+	}
 	report := wantEqual(t, r.Files(alice), cozy)
 	wantWhole(t, doc, 37, report.Source.Bytes)
 	// The new folder and its one sub-folder come with the files.
 	if made := r.CozyAnswers()["POST /files/:id"][201]; made != 7+2 {
 		t.Errorf("the second run made %d files and folders, want 9", made)
+	}
+
+	r.ForgetNextcloudAnswers()
+	doc = cozy.AwaitStatus(trigger.MustStart(t, cozy, r.Order(alice)), contract.StatusCompleted, rig.Patience)
+	wantWhole(t, doc, 37, report.Source.Bytes)
+	if asked := r.NextcloudAnswers().Requests; asked[http.MethodGet] != 1 || asked["PROPFIND"] == 0 {
+		t.Errorf("the third run asked the source for %v, want listings and the login check", asked)
 	}
 }
 

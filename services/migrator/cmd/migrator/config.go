@@ -13,6 +13,7 @@ import (
 	"example.org/ncm/pkg/stack"
 	"example.org/ncm/pkg/telemetry"
 	"example.org/ncm/services/migrator/internal/instance"
+	"example.org/ncm/services/migrator/internal/transfer"
 )
 
 // RunConfig holds the settings of `migrator run`.
@@ -52,6 +53,8 @@ type SidesConfig struct {
 	Attempts        int  `envconfig:"ATTEMPTS" default:"5" desc:"passes an entry gets before it is reported as failed"`
 
 	KindsConfig
+
+	OnChanged string `envconfig:"ON_CHANGED" default:"keep-both" desc:"what a further migration does with a file that changed since the last one: keep-both copies it beside, overwrite makes it a new version (never of a file that was changed in the Cozy), skip leaves it out"`
 
 	AllowHTTP     bool           `envconfig:"ALLOW_HTTP_NEXTCLOUD" default:"false" desc:"allow Nextclouds without TLS, for development"`
 	AllowedRanges []netip.Prefix `envconfig:"ALLOWED_PRIVATE_RANGES" desc:"networks such as 10.1.0.0/16 that a Nextcloud may be in although they are not public"`
@@ -98,6 +101,9 @@ func (c *RunConfig) Validate() error {
 
 func (c *SidesConfig) validate() error {
 	faults := atLeastOne(map[string]int{"TRANSFERS": c.Transfers, "SOURCE_TRANSFERS": c.SourceTransfers, "SOURCE_REQUESTS": c.Requests, "LISTERS": c.Listers, "ATTEMPTS": c.Attempts})
+	if !transfer.OnChanged(c.OnChanged).Known() {
+		faults = append(faults, errors.New("ON_CHANGED: keep-both, overwrite or skip"))
+	}
 	switch {
 	case c.Mode != modeFiles && c.Mode != modeStack:
 		faults = append(faults, errors.New("TRANSFER_MODE: files or stack"))

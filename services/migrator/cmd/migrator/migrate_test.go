@@ -6,6 +6,7 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -134,7 +135,8 @@ func (w *world) start(t *testing.T) (stop func()) {
 		Slice:   func(l transfer.Lease) transfer.Ledger { return w.ledger.Slice(l) },
 		Metrics: worker.NewMetrics(prometheus.NewRegistry()),
 		Slots:   2, Transfers: w.cfg.Transfers, Listers: w.cfg.Listers, Attempts: 5,
-		LeaseTTL: 3 * time.Second, Poll: 50 * time.Millisecond,
+		OnChanged: transfer.OnChanged(w.cfg.OnChanged),
+		LeaseTTL:  3 * time.Second, Poll: 50 * time.Millisecond,
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -393,4 +395,23 @@ func TestAnExpiredTokenIsReplacedOnTheWay(t *testing.T) {
 	if errs, _ := doc["errors"].([]any); len(errs) != 0 {
 		t.Errorf("errors %v", errs)
 	}
+}
+
+// done is how many files a migration has copied, as the ledger knows.
+func (w *world) done(t *testing.T, id string) int64 {
+	t.Helper()
+	s, _, err := w.ledger.Snapshot(t.Context(), id)
+	must(t, err)
+	return s.FilesDone
+}
+
+// content reads a file of the instance.
+func (w *world) content(t *testing.T, path string) string {
+	t.Helper()
+	f, err := w.instance.Open(path)
+	must(t, err)
+	defer f.Close()
+	content, err := io.ReadAll(f)
+	must(t, err)
+	return string(content)
 }

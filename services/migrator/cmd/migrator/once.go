@@ -251,6 +251,7 @@ func (o *once) work(ctx context.Context, id string) error {
 		Slice:     func(l transfer.Lease) transfer.Ledger { return only.Slice(l) },
 		Metrics:   worker.NewMetrics(prometheus.NewRegistry()),
 		Transfers: o.cfg.Transfers, Listers: o.cfg.Listers, Attempts: o.cfg.Attempts, Archives: o.cfg.Archives, Trees: o.cfg.Trees,
+		OnChanged: transfer.OnChanged(o.cfg.OnChanged),
 	})
 	working, stop := context.WithCancel(ctx)
 	defer stop()
@@ -332,8 +333,9 @@ type onceSides struct {
 var _ worker.Sides = (*onceSides)(nil)
 
 // Source implements worker.Sides.
-func (s *onceSides) Source(_ context.Context, m transfer.Migration) (transfer.Source, error) {
-	return s.open(m, s.account)
+func (s *onceSides) Source(_ context.Context, m transfer.Migration) (transfer.Source, string, error) {
+	source, err := s.open(m, s.account)
+	return source, sourceKey(s.account), err
 }
 
 // Instance implements worker.Sides.

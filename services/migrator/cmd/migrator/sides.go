@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -67,19 +70,32 @@ func (s *sides) instance(host string) (*cozy.Instance, error) {
 }
 
 // Source implements worker.Sides.
-func (s *sides) Source(ctx context.Context, m transfer.Migration) (transfer.Source, error) {
+func (s *sides) Source(ctx context.Context, m transfer.Migration) (transfer.Source, string, error) {
 	i, err := s.instance(m.Instance)
 	if err != nil {
-		return nil, err
-	}
-	if s.mode == modeStack {
-		return instance.NewRemote(i, m.AccountID, m.SourcePath, s.requests), nil
+		return nil, "", err
 	}
 	account, err := instance.NewDocuments(i).Account(ctx, m.AccountID)
-	if err != nil {
-		return nil, err
+	if s.mode == modeStack {
+		remote := instance.NewRemote(i, m.AccountID, m.SourcePath, s.requests)
+		if err != nil {
+			return remote, "", nil // the stack has to get along with the account, a rerun without the key
+		}
+		return remote, sourceKey(account), nil
 	}
-	return s.open(m, account)
+	if err != nil {
+		return nil, "", err
+	}
+	source, err := s.open(m, account)
+	return source, sourceKey(account), err
+}
+
+// sourceKey tells accounts apart without telling which they are: whoever reads
+// the ledger learns no login.
+func sourceKey(account contract.Account) string {
+	user := cmp.Or(account.WebDAVUserID, account.Auth.Login)
+	sum := sha256.Sum256([]byte(strings.TrimRight(account.Auth.URL, "/") + "\n" + user))
+	return hex.EncodeToString(sum[:])
 }
 
 // open opens the source that an account leads to.

@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -153,6 +154,52 @@ func (t *Target) Mark(ctx context.Context, id string, m transfer.Marks) error {
 	return createError(ctx, err)
 }
 
+// Replace implements transfer.Target. What the owner and apps noted about the
+// file stays, because it is sent again with the content.
+func (t *Target) Replace(ctx context.Context, id string, was []byte, f transfer.NewFile) (transfer.Stored, error) {
+	old, err := t.cozy.FileByID(ctx, id)
+	switch {
+	case cozy.IsNotFound(err) && !errors.Is(err, cozy.ErrToken):
+		return transfer.Stored{}, modified(err)
+	case err != nil:
+		return transfer.Stored{}, classify(ctx, err)
+	case old.Trashed || old.Folder || !bytes.Equal(old.MD5, was) || old.MIME == mimeNote:
+		return transfer.Stored{}, modified(errOtherContent)
+	}
+	upload := cozy.Upload{
+		Size:       f.Size,
+		Times:      newTimes(old.CreatedAt, f.ModTime),
+		MIME:       saneMIME(f.MIME),
+		Executable: old.Executable,
+		Tags:       old.Tags,
+		Body:       f.Body,
+	}
+	if ownMetadata(old.Metadata) {
+		if upload.MetadataID, err = t.cozy.AddMetadata(ctx, old.Metadata); err != nil {
+			return transfer.Stored{}, classify(ctx, err)
+		}
+	}
+	replaced, err := t.cozy.Replace(ctx, id, old.Rev, upload)
+	switch {
+	case err == nil:
+		return stored(replaced), nil
+	case cozy.IsStale(err), cozy.IsNotFound(err) && !errors.Is(err, cozy.ErrToken):
+		return transfer.Stored{}, modified(err)
+	case cozy.IsTooLarge(err):
+		return transfer.Stored{}, t.tooLarge(ctx, f.Size, err)
+	}
+	return transfer.Stored{}, classify(ctx, err)
+}
+
+// errOtherContent: somebody changed the file, or it is a note, whose text the
+// stack keeps beside the file.
+var errOtherContent = errors.New("not the content that was copied, or not a plain file any more")
+
+// modified lets the engine see that a file is not its own any more.
+func modified(err error) error {
+	return fails(transfer.ReasonEdited, fmt.Errorf("%w: %w", transfer.ErrModified, err))
+}
+
 // tooLarge finds out what the stack means: a full instance and a file beyond the
 // stack's own limit get the same answer.
 func (t *Target) tooLarge(ctx context.Context, size int64, refused error) error {
@@ -204,6 +251,21 @@ func (t *Target) find(ctx context.Context, parentID, name string) (transfer.Stor
 	return stored(found), nil
 }
 
+// FindAll implements transfer.Target.
+func (t *Target) FindAll(ctx context.Context, ids []string) ([]transfer.Stored, error) {
+	files, err := t.cozy.FilesByID(ctx, ids)
+	if err != nil {
+		return nil, classify(ctx, err)
+	}
+	found := make([]transfer.Stored, 0, len(files))
+	for _, f := range files {
+		if !f.Trashed {
+			found = append(found, stored(f))
+		}
+	}
+	return found, nil
+}
+
 // Remove implements transfer.Target. The file does not go to the trash, where it
 // would count in the quota.
 func (t *Target) Remove(ctx context.Context, id string) error {
@@ -221,5 +283,5 @@ func (t *Target) Check(ctx context.Context) error {
 }
 
 func stored(f cozy.File) transfer.Stored {
-	return transfer.Stored{ID: f.ID, Name: f.Name, Folder: f.Folder, Size: f.Size, MD5: f.MD5}
+	return transfer.Stored{ID: f.ID, ParentID: f.DirID, Name: f.Name, Folder: f.Folder, Size: f.Size, MD5: f.MD5}
 }

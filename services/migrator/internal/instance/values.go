@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"encoding/json"
 	"mime"
 	"strings"
 	"time"
@@ -50,4 +51,26 @@ func saneMIME(claimed string) string {
 		return ""
 	}
 	return kind
+}
+
+// mimeNote is the type of the notes that are written in the Cozy.
+const mimeNote = "text/vnd.cozy.note+markdown"
+
+// ownMetadata says whether somebody noted something about a file. What the stack
+// itself finds in a content it finds again in the next.
+func ownMetadata(metadata json.RawMessage) bool {
+	var known map[string]json.RawMessage
+	if json.Unmarshal(metadata, &known) != nil {
+		return false
+	}
+	_, extracted := known["extractor_version"]
+	return len(known) > 0 && !extracted
+}
+
+// newTimes gives the dates to send for a file that keeps the date of its creation.
+func newTimes(created, updated time.Time) cozy.Times {
+	if saneTime(updated) && updated.Before(created) {
+		updated = created
+	}
+	return times(created, updated)
 }

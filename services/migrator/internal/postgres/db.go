@@ -46,6 +46,9 @@ func Open(ctx context.Context, url string, maxConns int32, options ...Option) (*
 	cfg.ConnConfig.ConnectTimeout = connectTimeout
 	cfg.ConnConfig.DialFunc = (&net.Dialer{KeepAlive: keepAlive}).DialContext
 	cfg.ConnConfig.RuntimeParams["application_name"] = "migrator"
+	// Pages are read in the order of a key. While a table that grows fast has no
+	// statistics yet, the planner would rather collect and sort all that is left.
+	cfg.ConnConfig.RuntimeParams["enable_bitmapscan"] = "off"
 	for _, o := range options {
 		o(cfg)
 	}

@@ -99,9 +99,10 @@ func (l *Ledger) Begin(ctx context.Context, lease transfer.Lease, targetDir stri
 }
 
 // Root records the root folder, which stands for a single file where the root is
-// one, the bytes the source expects it to hold, and the target folder it goes to.
-// What is recorded already stays.
-func (l *Ledger) Root(ctx context.Context, lease transfer.Lease, targetID string, root transfer.Entry) error {
+// one, the bytes the source expects it to hold, the target folder it goes to, and
+// which account it is read from. What is recorded already stays; with another
+// account reruns can't build on it any more.
+func (l *Ledger) Root(ctx context.Context, lease transfer.Lease, targetID, sourceKey string, root transfer.Entry) error {
 	return l.fenced(ctx, `
 		WITH fence AS (
 			SELECT id FROM migration
@@ -117,10 +118,12 @@ func (l *Ledger) Root(ctx context.Context, lease transfer.Lease, targetID string
 			folders_total = folders_total + (SELECT count(*) FROM added),
 			bytes_expected = greatest(bytes_expected, @size),
 			source_is_file = @is_file,
+			source_key = CASE WHEN coalesce(source_key, @source_key) = @source_key THEN @source_key ELSE '' END,
 			changed = changed + 1
 		FROM fence WHERE migration.id = fence.id`,
 		fence(lease, pgx.NamedArgs{
 			"mod_time": timeOrNull(root.ModTime), "source_id": root.SourceID, "target_id": targetID, "size": root.Size, "is_file": !root.Folder,
+			"source_key": sourceKey,
 		}))
 }
 

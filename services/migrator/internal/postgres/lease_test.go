@@ -77,7 +77,7 @@ func TestALostTermMayWriteNothing(t *testing.T) {
 	if err != nil || !ok || !takenOver {
 		t.Fatalf("take over: ok %v, taken over %v, error %v", ok, takenOver, err)
 	}
-	if err := l.Root(t.Context(), lease, "root", transfer.Entry{}); err != nil {
+	if err := l.Root(t.Context(), lease, "root", "account", transfer.Entry{}); err != nil {
 		t.Fatal(err)
 	}
 	before := state(t, l, "m1")
@@ -85,7 +85,7 @@ func TestALostTermMayWriteNothing(t *testing.T) {
 	for name, write := range map[string]func() error{
 		"renew":   func() error { _, err := l.Renew(t.Context(), old, ttl); return err },
 		"begin":   func() error { return l.Begin(t.Context(), old, "/x") },
-		"root":    func() error { return l.Root(t.Context(), old, "x", transfer.Entry{}) },
+		"root":    func() error { return l.Root(t.Context(), old, "x", "account", transfer.Entry{}) },
 		"release": func() error { return l.Release(t.Context(), old, time.Hour, 1, transfer.ReasonBusy) },
 		"finish": func() error {
 			_, err := l.Finish(t.Context(), old, transfer.Final{State: transfer.StateFailed, Reason: transfer.ReasonQuota})
@@ -132,7 +132,7 @@ func TestFinishRefusesToCompleteWithEntriesLeft(t *testing.T) {
 	l := postgrestest.Ledger(t)
 	admit(t, l, migration("m1", "alice"), transfer.Admitted)
 	lease := claim(t, l)
-	if err := l.Root(t.Context(), lease, "root", transfer.Entry{Folder: true}); err != nil {
+	if err := l.Root(t.Context(), lease, "root", "account", transfer.Entry{Folder: true}); err != nil {
 		t.Fatal(err)
 	}
 	if done, err := l.Finish(t.Context(), lease, transfer.Final{State: transfer.StateCompleted}); err != nil || done {

@@ -27,7 +27,7 @@ func completed(t *testing.T, l *postgres.Ledger, id, instance string) {
 		}
 	}
 	must(l.Begin(t.Context(), lease, "/Nextcloud"))
-	must(l.Root(t.Context(), lease, "target", transfer.Entry{Size: 30}))
+	must(l.Root(t.Context(), lease, "target", "account", transfer.Entry{Size: 30}))
 	s := l.Slice(lease)
 	folders, err := s.Folders(t.Context(), 0, 10)
 	must(err)

@@ -145,7 +145,7 @@ func (e *events) renew(lease transfer.Lease) error {
 func (e *events) begin(lease transfer.Lease) error { return e.ledger.Begin(e.ctx, lease, "/Nextcloud") }
 
 func (e *events) root(lease transfer.Lease) error {
-	return e.ledger.Root(e.ctx, lease, "root", transfer.Entry{Folder: true, Size: 1000})
+	return e.ledger.Root(e.ctx, lease, "root", "account", transfer.Entry{Folder: true, Size: 1000})
 }
 
 func (e *events) page(lease transfer.Lease) error {

@@ -107,15 +107,24 @@ func (s *Slice) SetTarget(ctx context.Context, f transfer.Folder) error {
 		pgx.NamedArgs{"folder": f.ID, "target_id": f.TargetID, "target_name": f.TargetName})
 }
 
+// maxEarlier is how many earlier migrations a rerun knows, the latest. A file
+// that one of them found to be there counts as its own.
+const maxEarlier = 20
+
 // Files implements transfer.Ledger.
 func (s *Slice) Files(ctx context.Context, after int64, limit int) ([]transfer.File, error) {
-	return scan(ctx, s.ledger, selectFile+`
-		FROM file f
-		JOIN folder d ON d.migration_id = f.migration_id AND d.id = f.folder_id
-		WHERE f.migration_id = @id AND f.id > @after AND f.state = 'pending'
-		ORDER BY f.id
-		LIMIT @limit`,
-		pgx.NamedArgs{"id": s.lease.ID, "after": after, "limit": limit}, fileRow)
+	return scan(ctx, s.ledger, selectFiles,
+		pgx.NamedArgs{"id": s.lease.ID, "after": after, "limit": limit, "earlier": maxEarlier},
+		func(row pgx.CollectableRow) (transfer.File, error) {
+			var earlier transfer.Earlier
+			var target *string
+			f, err := fileRow(row, &target, &earlier.MD5, &earlier.Unchanged)
+			if target != nil {
+				earlier.TargetID = *target
+				f.Earlier = &earlier
+			}
+			return f, err
+		})
 }
 
 // Underway implements transfer.Ledger.
@@ -129,21 +138,72 @@ func (s *Slice) Underway(ctx context.Context, limit int) ([]transfer.File, error
 		JOIN folder d ON d.migration_id = f.migration_id AND d.id = f.folder_id
 		WHERE nth <= @limit OR suspects IS NOT NULL
 		ORDER BY nth`,
-		pgx.NamedArgs{"id": s.lease.ID, "limit": limit}, fileRow)
+		pgx.NamedArgs{"id": s.lease.ID, "limit": limit},
+		func(row pgx.CollectableRow) (transfer.File, error) { return fileRow(row) })
 }
 
 const selectFile = `
 	SELECT f.id, f.name, f.folder_id, d.path, d.target_id, d.etag, f.size, f.mod_time, f.created_at,
 		f.etag, f.mime, f.checksums, f.favorite, f.tags, f.attempts, f.suspects`
 
-func fileRow(row pgx.CollectableRow) (f transfer.File, err error) {
+// fileRow reads the columns of selectFile and those that follow them.
+func fileRow(row pgx.CollectableRow, more ...any) (f transfer.File, err error) {
 	var mod, created *time.Time
 	var tags string
-	err = row.Scan(&f.ID, &f.Name, &f.FolderID, &f.FolderPath, &f.FolderTarget, &f.FolderETag, &f.Size, &mod, &created,
-		&f.ETag, &f.MIME, &f.Checksums, &f.Favorite, &tags, &f.Attempts, &f.Suspects)
+	err = row.Scan(append([]any{
+		&f.ID, &f.Name, &f.FolderID, &f.FolderPath, &f.FolderTarget, &f.FolderETag, &f.Size, &mod, &created,
+		&f.ETag, &f.MIME, &f.Checksums, &f.Favorite, &tags, &f.Attempts, &f.Suspects,
+	}, more...)...)
 	f.ModTime, f.CreatedAt, f.Tags = orZero(mod), orZero(created), split(tags)
 	return f, err
 }
+
+// The earlier copy of a file is looked up by keys all the way: the folders of
+// earlier migrations that went to the same folder of the target, in them the name.
+// The planner is left no choice of another way, such as a join of all with all.
+// Ids of the source are compared, and mean nothing without the account.
+const selectFiles = `
+	WITH batch AS MATERIALIZED (
+		SELECT *
+		FROM file
+		WHERE migration_id = @id AND id > @after AND state = 'pending'
+		ORDER BY id
+		LIMIT @limit
+	), earlier AS MATERIALIZED (
+		SELECT m.id, m.admitted_at
+		FROM migration this
+		JOIN migration m ON m.instance = this.instance AND m.source_key = this.source_key
+		WHERE this.id = @id AND m.id <> @id AND m.files_done > 0 AND m.source_key <> ''
+		ORDER BY m.admitted_at DESC
+		LIMIT @earlier
+	)` + selectFile + `, e.target_id, e.md5, coalesce(e.unchanged, false)
+	FROM batch f
+	CROSS JOIN LATERAL (
+		SELECT path, target_id, etag
+		FROM folder
+		WHERE migration_id = @id AND id = f.folder_id
+		OFFSET 0
+	) d
+	LEFT JOIN LATERAL (
+		SELECT p.target_id, p.md5, p.etag = f.etag AND (p.size = f.size OR f.size = 0) AS unchanged
+		FROM earlier m
+		CROSS JOIN LATERAL (
+			SELECT id
+			FROM folder
+			WHERE migration_id = m.id AND target_id = d.target_id
+			OFFSET 0
+		) o
+		CROSS JOIN LATERAL (
+			SELECT source_id, target_id, md5, etag, size, state
+			FROM file
+			WHERE migration_id = m.id AND folder_id = o.id AND name = f.name
+			OFFSET 0
+		) p
+		WHERE p.state = 'done' AND p.source_id = f.source_id AND p.source_id <> '' AND p.etag <> ''
+		ORDER BY m.admitted_at DESC
+		LIMIT 1
+	) e ON true
+	ORDER BY f.id`
 
 func scan[T any](ctx context.Context, l *Ledger, sql string, args pgx.NamedArgs, row pgx.RowToFunc[T]) ([]T, error) {
 	rows, err := l.pool.Query(ctx, sql, args)
@@ -331,7 +391,11 @@ func (s *Slice) Record(ctx context.Context, results []transfer.Result) error {
 		ids, outcomes, paths = append(ids, r.File.ID), append(outcomes, string(r.Outcome)), append(paths, r.File.Path())
 		sizes, listed, sums = append(sizes, r.Size), append(listed, r.File.Size), append(sums, r.MD5)
 		targets, names = append(targets, r.TargetID), append(names, r.TargetName)
-		reasons, notes = append(reasons, string(r.Reason)), append(notes, r.Note)
+		reason := string(r.Reason)
+		if r.Outcome == transfer.Skipped {
+			reason = r.Reason.Message() // as words, like those of the source
+		}
+		reasons, notes = append(reasons, reason), append(notes, r.Note)
 	}
 	return s.write(ctx, record, pgx.NamedArgs{
 		"r_id": ids, "r_outcome": outcomes, "r_path": paths, "r_size": sizes, "r_listed": listed, "r_md5": sums,

@@ -23,7 +23,7 @@ func begun(t *testing.T) (*postgres.Ledger, *postgres.Slice, transfer.Folder) {
 	if err := l.Begin(t.Context(), lease, "/Nextcloud"); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Root(t.Context(), lease, "root-id", transfer.Entry{Folder: true, Size: 1000}); err != nil {
+	if err := l.Root(t.Context(), lease, "root-id", "account", transfer.Entry{Folder: true, Size: 1000}); err != nil {
 		t.Fatal(err)
 	}
 	slice := l.Slice(lease)

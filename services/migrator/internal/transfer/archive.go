@@ -79,7 +79,7 @@ func (r *run) feedFiles(ctx context.Context) error {
 	g.Go(func() error {
 		defer close(b.bundles)
 		return feeder[File]{
-			read:  r.cfg.Ledger.Files,
+			read:  r.filesLeft,
 			id:    func(f File) int64 { return f.ID },
 			hand:  b.add,
 			flush: b.flush,
@@ -102,6 +102,9 @@ func (r *run) feedFiles(ctx context.Context) error {
 
 // add takes the next file of the ledger.
 func (b *bundler) add(ctx context.Context, f File) error {
+	if f.Earlier.holds() {
+		return b.recognize(ctx, f)
+	}
 	if !b.takes(f) {
 		if err := b.flush(ctx); err != nil {
 			return err
@@ -122,6 +125,8 @@ func (b *bundler) add(ctx context.Context, f File) error {
 func (b *bundler) takes(f File) bool {
 	switch {
 	case b.archiver == nil, b.failures.Load() >= archiveFailures, f.Attempts > 0, f.Size > bundleMember:
+		return false
+	case f.Earlier.found(): // whether it is read at all is decided later
 		return false
 	case len(b.open) == 0:
 		return true

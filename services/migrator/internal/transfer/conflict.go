@@ -43,6 +43,12 @@ func (r *run) same(ctx context.Context, j job, name string, size int64, res *Res
 		return false, err
 	}
 	r.target.ok()
+	return r.equal(ctx, j, existing, size, res)
+}
+
+// equal says whether what the target stored is the source's file of a size, and
+// fills in the result if so.
+func (r *run) equal(ctx context.Context, j job, existing Stored, size int64, res *Result) (bool, error) {
 	if existing.Folder || existing.Size != size {
 		return false, nil
 	}

@@ -37,8 +37,8 @@ func (r *run) transfer(ctx context.Context) error {
 		started := time.Now()
 		res := Result{File: f, Outcome: Done}
 		failure, err := r.retry(ctx, func() error { return r.copy(ctx, &j, &res) })
-		if failure == nil && err == nil {
-			failure, err = r.mark(ctx, f, &res)
+		if failure == nil && err == nil && res.Outcome == Done {
+			failure, err = r.mark(ctx, res.File, &res)
 		}
 		r.finish(j, failure == nil && err == nil, res.took)
 		if err != nil {
@@ -61,6 +61,9 @@ func (r *run) transfer(ctx context.Context) error {
 // copy streams one file into the target and fills in its result.
 func (r *run) copy(ctx context.Context, j *job, res *Result) error {
 	if err := r.removeSuspects(ctx, j); err != nil {
+		return err
+	}
+	if settled, err := r.changed(ctx, j, res); settled || err != nil {
 		return err
 	}
 	size, err := r.create(ctx, j, j.Name, res)
@@ -93,9 +96,6 @@ func reasonOf(err error) Reason {
 
 // create brings one file into the target under a name. It gives the size that
 // the source has now, also with ErrNameTaken.
-//
-// A file whose bytes are not what its uploader claimed is read once more: a source
-// stores such claims unchecked, and the same bytes again are its true content.
 func (r *run) create(ctx context.Context, j *job, name string, res *Result) (int64, error) {
 	if r.fetcher != nil && name == j.Name {
 		size, err := r.fetch(ctx, j, res)
@@ -103,13 +103,35 @@ func (r *run) create(ctx context.Context, j *job, name string, res *Result) (int
 			return size, err
 		}
 	}
-	size, err := r.stream(ctx, j, name, nil, res)
+	return r.put(ctx, j, res, place{
+		put: func(ctx context.Context, n NewFile) (Stored, error) {
+			n.ParentID, n.Name = j.FolderTarget, name
+			return r.cfg.Target.Create(ctx, n)
+		},
+		find: func(ctx context.Context) (Stored, error) { return r.cfg.Target.Find(ctx, j.FolderTarget, name) },
+		bad:  func(ctx context.Context, stored Stored) { r.discard(ctx, j, stored.ID) },
+	})
+}
+
+// place is where a file is streamed to.
+type place struct {
+	put  func(ctx context.Context, n NewFile) (Stored, error)
+	find func(ctx context.Context) (Stored, error) // what is there now
+	bad  func(ctx context.Context, stored Stored)  // deals with a copy that the target mangled
+}
+
+// put streams one file to its place. It gives the size that the source has now.
+//
+// A file whose bytes are not what its uploader claimed is read once more: a source
+// stores such claims unchecked, and the same bytes again are its true content.
+func (r *run) put(ctx context.Context, j *job, res *Result, to place) (int64, error) {
+	size, err := r.stream(ctx, j, to, nil, res)
 	var doubted *doubtError
 	if !errors.As(err, &doubted) {
 		return size, err
 	}
 	j.content, j.md5 = nil, nil // it is the source that has to say it again
-	size, err = r.stream(ctx, j, name, doubted.md5, res)
+	size, err = r.stream(ctx, j, to, doubted.md5, res)
 	if err == nil {
 		res.note("checksum of the source differs from its content")
 	}
@@ -123,9 +145,9 @@ func (e *doubtError) Error() string {
 	return fmt.Sprintf("md5 %x is not what the source claims", e.md5)
 }
 
-// stream is create for one reading of the file. Where an earlier one is doubted, it
+// stream is put for one reading of the file. Where an earlier one is doubted, it
 // has to give the same sum.
-func (r *run) stream(ctx context.Context, j *job, name string, doubted []byte, res *Result) (int64, error) {
+func (r *run) stream(ctx context.Context, j *job, to place, doubted []byte, res *Result) (int64, error) {
 	f := j.File
 	began := time.Now()
 	body, err := r.body(ctx, *j)
@@ -162,9 +184,7 @@ func (r *run) stream(ctx context.Context, j *job, name string, doubted []byte, r
 			return size, err
 		}
 	}
-	stored, err := r.cfg.Target.Create(upload, NewFile{
-		ParentID:  f.FolderTarget,
-		Name:      name,
+	stored, err := to.put(upload, NewFile{
 		Size:      size,
 		ModTime:   modTime(body, f),
 		CreatedAt: f.CreatedAt,
@@ -176,7 +196,7 @@ func (r *run) stream(ctx context.Context, j *job, name string, doubted []byte, r
 	res.took.Source += sums.Waited()
 	res.took.Target += time.Since(opened) - sums.Waited()
 	if err != nil && ctx.Err() != nil && sums.Count() == size {
-		stored, err = r.arrived(ctx, f, name, size, sums.MD5(), err)
+		stored, err = r.arrived(ctx, to, size, sums.MD5(), err)
 	}
 	if err != nil {
 		return size, blame(err)
@@ -186,7 +206,7 @@ func (r *run) stream(ctx context.Context, j *job, name string, doubted []byte, r
 	// not in the ledger: see doc.go.
 	failpoint.Here(failpoint.FileCreated)
 	if sum := sums.MD5(); sums.Count() != size || stored.Size != size || !bytes.Equal(stored.MD5, sum) {
-		r.discard(ctx, j, stored.ID)
+		to.bad(ctx, stored)
 		return size, &Error{
 			Side: SideTarget, Class: Again, Reason: ReasonCorrupt,
 			Err: fmt.Errorf("stored %d bytes, md5 %x; sent %d bytes, md5 %x", stored.Size, stored.MD5, sums.Count(), sum),
@@ -216,13 +236,13 @@ func (r *run) body(ctx context.Context, j job) (*Body, error) {
 // arrived looks whether a body that was sent whole is in the target although its
 // answer was cut off with the slice: what is there has to be counted. Otherwise it
 // gives the error of the upload.
-func (r *run) arrived(ctx context.Context, f File, name string, size int64, md5 []byte, cause error) (Stored, error) {
+func (r *run) arrived(ctx context.Context, to place, size int64, md5 []byte, cause error) (Stored, error) {
 	if r.lost() {
 		return Stored{}, cause
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerGrace)
 	defer cancel()
-	stored, err := r.cfg.Target.Find(ctx, f.FolderTarget, name)
+	stored, err := to.find(ctx)
 	if err != nil || stored.Size != size || !bytes.Equal(stored.MD5, md5) {
 		return Stored{}, cause
 	}

@@ -30,6 +30,8 @@ type Config struct {
 	// Trees: many folders are listed at once where the Source is a TreeLister.
 	Trees bool
 
+	OnChanged OnChanged // KeepBoth when empty
+
 	Drain   <-chan struct{} // when closed, nothing new is begun; nil: never
 	Metrics Metrics         // nil: none
 	Logger  *slog.Logger    // nil: none
@@ -39,6 +41,8 @@ type Config struct {
 type Metrics interface {
 	// Transferred counts a file's result; size is in bytes.
 	Transferred(o Outcome, r Reason, size int64, took Took)
+	// Recognized counts files that an earlier migration had copied.
+	Recognized(files int)
 	// Archived counts an archive of the source: how many files it was asked for, and
 	// how many came.
 	Archived(asked, came int, took time.Duration)
@@ -204,6 +208,7 @@ func (b bell) ring() {
 type noMetrics struct{}
 
 func (noMetrics) Transferred(Outcome, Reason, int64, Took) {}
+func (noMetrics) Recognized(int)                           {}
 func (noMetrics) Archived(int, int, time.Duration)         {}
 func (noMetrics) Retried(Side, Reason)                     {}
 func (noMetrics) Listed(Outcome, Reason, time.Duration)    {}

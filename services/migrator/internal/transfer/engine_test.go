@@ -29,6 +29,8 @@ type bench struct {
 	target   *transfertest.Target
 	ledger   *transfertest.Ledger
 	drain    chan struct{}
+
+	onChanged transfer.OnChanged
 }
 
 func newBench(files map[string]string, folders ...string) *bench {
@@ -42,7 +44,7 @@ func newBench(files map[string]string, folders ...string) *bench {
 
 func (b *bench) run(ctx context.Context) (transfer.End, error) {
 	cfg := transfer.Config{
-		Source: b.source, Target: b.target, Ledger: b.ledger, Drain: b.drain, Attempts: 3, Archives: true,
+		Source: b.source, Target: b.target, Ledger: b.ledger, Drain: b.drain, Attempts: 3, Archives: true, OnChanged: b.onChanged,
 	}
 	if b.archiver != nil {
 		cfg.Source = b.archiver

@@ -71,9 +71,10 @@ type NewFolder struct {
 
 // Stored is a file or folder as the target has it.
 type Stored struct {
-	ID     string
-	Name   string // as the target has it: it may not take all names
-	Folder bool
-	Size   int64  // bytes
-	MD5    []byte // 16 bytes; nil for a folder
+	ID       string
+	ParentID string // the folder that it is in
+	Name     string // as the target has it: it may not take all names
+	Folder   bool
+	Size     int64  // bytes
+	MD5      []byte // 16 bytes; nil for a folder
 }

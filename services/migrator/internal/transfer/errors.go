@@ -54,6 +54,8 @@ const (
 	ReasonQuota         Reason = "quota_exceeded" // the target is full
 	ReasonInstanceGone  Reason = "instance_gone"  // the target does not exist any more or is blocked
 	ReasonSourceMissing Reason = "source_missing" // source_path does not exist
+	ReasonNewer         Reason = "newer"          // changed in the source since an earlier migration
+	ReasonEdited        Reason = "edited"         // changed in the target since an earlier migration
 	ReasonWithdrawn     Reason = "withdrawn"      // the tracking document is gone or final
 	ReasonAlreadyActive Reason = "already_active" // another migration of the instance is active
 	ReasonInternal      Reason = "internal"       // our own fault
@@ -79,6 +81,8 @@ var messages = map[Reason]string{
 	ReasonQuota:         "The Cozy is full (quota exceeded). Please make room or get more storage, then start again: what is already copied stays.",
 	ReasonInstanceGone:  "This Cozy does not exist any more or is blocked.",
 	ReasonSourceMissing: "The folder to migrate does not exist on the Nextcloud.",
+	ReasonNewer:         "The file changed on the Nextcloud since an earlier migration. Its copy in the Cozy was left as it is.",
+	ReasonEdited:        "The file was changed in the Cozy since an earlier migration, and was left as it is.",
 	ReasonWithdrawn:     "The migration was withdrawn.",
 	ReasonAlreadyActive: "A Nextcloud migration is already in progress.",
 	ReasonInternal:      "An unexpected error happened. Please contact the support.",
@@ -115,6 +119,9 @@ var (
 	ErrNotFetched = errors.New("not fetched")
 	// ErrNameTaken is wrapped when a create finds its name taken.
 	ErrNameTaken = errors.New("name is taken")
+	// ErrModified is wrapped when a file is not to be replaced because somebody
+	// changed or removed it.
+	ErrModified = errors.New("changed by somebody else")
 	// ErrNotFound is wrapped when a look-up finds nothing.
 	ErrNotFound = errors.New("not found")
 )

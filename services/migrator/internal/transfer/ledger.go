@@ -18,7 +18,8 @@ type Ledger interface {
 	// order of their ids. An empty answer means that there are none now.
 	Folders(ctx context.Context, after int64, limit int) ([]Folder, error)
 	// Files gives files still to be copied, with ids above after, in the order
-	// of their ids.
+	// of their ids, and with what earlier migrations of the same account made of
+	// them.
 	Files(ctx context.Context, after int64, limit int) ([]File, error)
 	// Underway gives files still to be copied: of those with equally many passes
 	// behind them the first by id, and all with suspects.
@@ -72,6 +73,19 @@ type File struct {
 	Marks
 	Attempts int      // passes that ended in an error that may pass
 	Suspects []string // target ids of copies that are bad, and may be there still
+	Earlier  *Earlier // nil: no earlier migration copied it to this folder
+}
+
+// Earlier is what the last of the earlier migrations that copied a file to the
+// same folder of the target knew of it.
+type Earlier struct {
+	TargetID  string
+	MD5       []byte // of what was copied
+	Unchanged bool   // the source lists the file now as it did then
+
+	// There is what the target has of it now, as the engine found it. Nil: nothing,
+	// or it is in another place.
+	There *Stored
 }
 
 // Path is the file's path from the root.
@@ -108,7 +122,7 @@ const (
 type Result struct {
 	File       File
 	Outcome    Outcome
-	Reason     Reason // unless Done
+	Reason     Reason // unless Done; its words are what a skipped file is reported with
 	Size       int64  // bytes copied, with Done
 	MD5        []byte // with Done
 	TargetID   string // with Done

@@ -80,6 +80,16 @@ type Target interface {
 	Mark(ctx context.Context, id string, m Marks) error
 	// Find looks a name up in a folder, byte for byte. Wraps ErrNotFound.
 	Find(ctx context.Context, parentID, name string) (Stored, error)
+	// FindAll gives those of up to 1,000 files, by id, that exist outside of the
+	// trash, in any order.
+	FindAll(ctx context.Context, ids []string) ([]Stored, error)
+	// Replace gives a file the content and the dates of another, and keeps what it
+	// had as an old version. It wraps ErrModified, before or after the body was
+	// read, unless the file is outside of the trash and has exactly the MD5 was:
+	// what its owner changed is never replaced. After an error with an unknown
+	// outcome a second call may wrap ErrModified because the first succeeded. A
+	// cut body leaves the file as it is.
+	Replace(ctx context.Context, id string, was []byte, f NewFile) (Stored, error)
 	// Remove destroys a file that was created in this migration. Idempotent.
 	Remove(ctx context.Context, id string) error
 	// Check asks for the least that shows that the target serves us.

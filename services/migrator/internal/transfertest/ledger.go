@@ -13,6 +13,8 @@ type Ledger struct {
 	// Fault is asked before each call ("folders", "files", "page", "folder",
 	// "suspect", "record"); an error is the call's answer.
 	Fault func(call string) error
+	// Before is the ledger of an earlier migration of the same account.
+	Before *Ledger
 
 	mu      sync.Mutex
 	folders []*folder
@@ -130,6 +132,7 @@ func (l *Ledger) Files(_ context.Context, after int64, limit int) ([]transfer.Fi
 		if f.ID > after && pending(f.Result) && len(out) < limit {
 			row := f.File
 			row.FolderTarget, row.FolderETag = l.byID(f.folder).TargetID, l.byID(f.folder).etag
+			row.Earlier = l.Before.earlier(row)
 			out = append(out, row)
 		}
 	}
@@ -139,6 +142,21 @@ func (l *Ledger) Files(_ context.Context, after int64, limit int) ([]transfer.Fi
 // Underway implements transfer.Ledger.
 func (l *Ledger) Underway(ctx context.Context, limit int) ([]transfer.File, error) {
 	return l.Files(ctx, 0, limit)
+}
+
+// earlier is what this ledger knows of a file of a later migration.
+func (l *Ledger) earlier(of transfer.File) *transfer.Earlier {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range l.files {
+		if f.Result.Outcome == transfer.Done && f.Path() == of.Path() && l.byID(f.folder).TargetID == of.FolderTarget {
+			return &transfer.Earlier{TargetID: f.Result.TargetID, MD5: f.Result.MD5, Unchanged: f.ETag == of.ETag}
+		}
+	}
+	return nil
 }
 
 func pending(r transfer.Result) bool { return r.Outcome == "" || r.Outcome == transfer.Postponed }

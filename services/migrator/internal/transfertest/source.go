@@ -26,6 +26,8 @@ type Source struct {
 	CutList func(folder string) (after int, cut bool)
 	// Checksums are claimed for a file.
 	Checksums func(file string) string
+	// Listed are the ETags that listings show.
+	Listed map[string]string
 	// ETag is asked for at each Open and Stat.
 	ETag func(file string) string
 	// Favorites are the paths of files and folders that are marked as such.
@@ -142,6 +144,9 @@ func (s *Source) children(folder string) []transfer.Entry {
 			e.SkipReason = "ordered by a test"
 		}
 		e.Favorite = slices.Contains(s.Favorites, path.Join(folder, name))
+		if !e.Folder {
+			e.ETag = s.Listed[path.Join(folder, name)]
+		}
 		entries = append(entries, e)
 	}
 	return entries

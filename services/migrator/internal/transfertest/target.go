@@ -1,6 +1,7 @@
 package transfertest
 
 import (
+	"bytes"
 	"context"
 	"crypto/md5"
 	"errors"
@@ -17,10 +18,11 @@ const RootID = "root"
 
 // Target is a tree in memory. Set the fields before it is used.
 type Target struct {
-	// Fault is asked before each call ("folder", "create", "mark", "find",
-	// "remove", "check") with the entry's name; an error is the call's answer.
+	// Fault is asked before each call ("folder", "create", "replace", "mark",
+	// "find", "find all", "remove", "check") with the entry's name; an error is the
+	// call's answer.
 	Fault func(call, name string) error
-	// After is asked when a create has succeeded: an error loses the answer.
+	// After is asked when a create or replace has succeeded: an error loses the answer.
 	After func(name string) error
 	// Spoil changes what is stored of a file.
 	Spoil func(name string, content []byte) []byte
@@ -29,6 +31,8 @@ type Target struct {
 	nodes   map[string]*node // by id
 	creates int
 	removes int
+
+	replaces int
 }
 
 type node struct {
@@ -91,7 +95,7 @@ func (t *Target) add(parentID, name string, folder bool, content []byte) *node {
 		t.nodes = map[string]*node{}
 	}
 	n := &node{parent: parentID, content: string(content)}
-	n.Stored = transfer.Stored{ID: fmt.Sprint("id", len(t.nodes)+t.removes), Name: name, Folder: folder}
+	n.Stored = transfer.Stored{ID: fmt.Sprint("id", len(t.nodes)+t.removes), ParentID: parentID, Name: name, Folder: folder}
 	if !folder {
 		sum := md5.Sum(content)
 		n.Size, n.MD5 = int64(len(content)), sum[:]
@@ -254,3 +258,71 @@ func (t *Target) Remove(_ context.Context, id string) error {
 
 // Check implements transfer.Target.
 func (t *Target) Check(context.Context) error { return t.fault("check", "") }
+
+// FindAll implements transfer.Target.
+func (t *Target) FindAll(_ context.Context, ids []string) ([]transfer.Stored, error) {
+	if err := t.fault("find all", ""); err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var found []transfer.Stored
+	for _, id := range ids {
+		if n := t.nodes[id]; n != nil {
+			found = append(found, n.Stored)
+		}
+	}
+	return found, nil
+}
+
+// Replace implements transfer.Target.
+func (t *Target) Replace(_ context.Context, id string, was []byte, f transfer.NewFile) (transfer.Stored, error) {
+	t.mu.Lock()
+	n := t.nodes[id]
+	modified := n == nil || !bytes.Equal(n.MD5, was)
+	t.mu.Unlock()
+	if modified {
+		return transfer.Stored{}, refused(transfer.ReasonEdited, transfer.ErrModified)
+	}
+	if err := t.fault("replace", n.Name); err != nil {
+		return transfer.Stored{}, err
+	}
+	content, err := io.ReadAll(f.Body)
+	if err != nil {
+		return transfer.Stored{}, &transfer.Error{Side: transfer.SideTarget, Class: transfer.Again, Reason: transfer.ReasonUnreachable, Err: err}
+	}
+	if t.Spoil != nil {
+		content = t.Spoil(n.Name, content)
+	}
+	t.Edit(id, string(content))
+	t.mu.Lock()
+	t.replaces++
+	stored := n.Stored
+	t.mu.Unlock()
+	if t.After != nil {
+		if err := t.After(n.Name); err != nil {
+			return transfer.Stored{}, err
+		}
+	}
+	return stored, nil
+}
+
+// Edit changes the content of a file as its owner would.
+func (t *Target) Edit(id, content string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	sum := md5.Sum([]byte(content))
+	n := t.nodes[id]
+	n.content, n.Size, n.MD5 = content, int64(len(content)), sum[:]
+}
+
+// Replaces is how many files got another content.
+func (t *Target) Replaces() int { t.mu.Lock(); defer t.mu.Unlock(); return t.replaces }
+
+// Move puts a file into another folder as its owner would.
+func (t *Target) Move(id, parentID string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.nodes[id]
+	n.parent, n.ParentID = parentID, parentID
+}

@@ -102,7 +102,9 @@ func (l *ledger) Begin(_ context.Context, _ transfer.Lease, targetDir string) er
 	return l.refusal
 }
 
-func (l *ledger) Root(context.Context, transfer.Lease, string, transfer.Entry) error { return nil }
+func (l *ledger) Root(context.Context, transfer.Lease, string, string, transfer.Entry) error {
+	return nil
+}
 
 func (l *ledger) Release(_ context.Context, _ transfer.Lease, wait time.Duration, pauses int, reason transfer.Reason) error {
 	l.settled <- settled{Wait: wait, Pauses: pauses, Reason: reason}
@@ -176,8 +178,8 @@ func newSides(files map[string]string) *sides {
 
 func (s *sides) Instance(string) (worker.Instance, error) { return s, nil }
 
-func (s *sides) Source(context.Context, transfer.Migration) (transfer.Source, error) {
-	return s.source, nil
+func (s *sides) Source(context.Context, transfer.Migration) (transfer.Source, string, error) {
+	return s.source, "account", nil
 }
 
 func (s *sides) Target(context.Context, string) (transfer.Target, string, error) {

@@ -107,6 +107,11 @@ func (m *Metrics) Archived(asked, came int, took time.Duration) {
 	m.waiting[transfer.SideSource].Add(took.Seconds())
 }
 
+// Recognized implements transfer.Metrics.
+func (m *Metrics) Recognized(files int) {
+	m.entries.WithLabelValues("file", string(transfer.Done), "recognized").Add(float64(files))
+}
+
 // Retried implements transfer.Metrics.
 func (m *Metrics) Retried(side transfer.Side, r transfer.Reason) {
 	m.retries.WithLabelValues(string(side), string(r)).Inc()

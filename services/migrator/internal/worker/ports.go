@@ -37,8 +37,8 @@ type Leases interface {
 	Renew(ctx context.Context, lease transfer.Lease, ttl time.Duration) (transfer.Renewal, error)
 	// Begin records that the migration runs, into targetDir. Idempotent.
 	Begin(ctx context.Context, lease transfer.Lease, targetDir string) error
-	// Root records the folder to start from. Idempotent.
-	Root(ctx context.Context, lease transfer.Lease, targetID string, root transfer.Entry) error
+	// Root records the folder to start from and the account it is in. Idempotent.
+	Root(ctx context.Context, lease transfer.Lease, targetID, sourceKey string, root transfer.Entry) error
 	// Release gives the lease back; the migration is due again after wait.
 	Release(ctx context.Context, lease transfer.Lease, wait time.Duration, pauses int, reason transfer.Reason) error
 	// CopiedBefore gives the bytes that other migrations brought into the instance.
@@ -78,6 +78,7 @@ type Instance interface {
 type Sides interface {
 	// Instance fails when the host is not one of ours.
 	Instance(host string) (Instance, error)
-	// Source reads the account with its login, which stays in memory.
-	Source(ctx context.Context, m transfer.Migration) (transfer.Source, error)
+	// Source reads the account with its login, which stays in memory. The key is
+	// the same for the same account alone, and does not tell which one it is.
+	Source(ctx context.Context, m transfer.Migration) (source transfer.Source, key string, err error)
 }

@@ -105,7 +105,7 @@ func (w *Worker) recount(ctx context.Context, lease transfer.Lease) error {
 	if err != nil {
 		return fmt.Errorf("open the target: %w", err)
 	}
-	source, err := w.cfg.Sides.Source(ctx, lease.Migration)
+	source, _, err := w.cfg.Sides.Source(ctx, lease.Migration)
 	if err != nil {
 		return fmt.Errorf("open the source: %w", err)
 	}
@@ -168,6 +168,7 @@ func (w *Worker) work(ctx context.Context, lease transfer.Lease, drain <-chan st
 	ends.Ledger, ends.Drain = w.cfg.Slice(lease), drain
 	ends.Listers, ends.Transfers, ends.Attempts = w.cfg.Listers, w.cfg.Transfers, w.cfg.Attempts
 	ends.Archives, ends.Trees = w.cfg.Archives, w.cfg.Trees
+	ends.OnChanged = w.cfg.OnChanged
 	ends.Metrics, ends.Logger = w.cfg.Metrics, w.cfg.Logger.With("migration", lease.ID)
 	return transfer.Run(ctx, ends)
 }
@@ -207,7 +208,7 @@ func (w *Worker) open(ctx context.Context, lease transfer.Lease) (transfer.Confi
 	if err := w.cfg.Ledger.Begin(ctx, lease, doc.TargetDir); err != nil {
 		return none, fmt.Errorf("begin: %w", err)
 	}
-	source, err := w.cfg.Sides.Source(ctx, lease.Migration)
+	source, sourceKey, err := w.cfg.Sides.Source(ctx, lease.Migration)
 	if err != nil {
 		return none, fmt.Errorf("open the source: %w", err)
 	}
@@ -222,7 +223,7 @@ func (w *Worker) open(ctx context.Context, lease transfer.Lease) (transfer.Confi
 	if err != nil {
 		return none, fmt.Errorf("open the target: %w", err)
 	}
-	if err := w.cfg.Ledger.Root(ctx, lease, folderID, root); err != nil {
+	if err := w.cfg.Ledger.Root(ctx, lease, folderID, sourceKey, root); err != nil {
 		return none, fmt.Errorf("record the root: %w", err)
 	}
 	return transfer.Config{Source: source, Target: target, Root: func(ctx context.Context) (string, error) {

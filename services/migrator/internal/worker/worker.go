@@ -33,6 +33,8 @@ type Config struct {
 	Archives  bool // small files come many at once where the source can
 	Trees     bool // folders are listed many at once where the source can
 
+	OnChanged transfer.OnChanged // KeepBoth when empty
+
 	LeaseTTL   time.Duration // 15 s when zero
 	SliceTime  time.Duration // a slice ends after this when others wait; 1 min when zero
 	Poll       time.Duration // how often an idle slot looks for due work; 2 s when zero
