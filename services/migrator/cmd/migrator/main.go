@@ -70,6 +70,7 @@ type commands struct {
 	MigrateOnce onceCommand        `cmd:"" help:"Move one account from here, without RabbitMQ and trigger."`
 	List        listCommand        `cmd:"" help:"Print the migrations of the ledger."`
 	Show        showCommand        `cmd:"" help:"Print one migration with its timeline and what failed."`
+	Report      reportCommand      `cmd:"" help:"Print what became of each entry of a migration."`
 	Retry       retryCommand       `cmd:"" help:"Have a migration go on now: one that waits, that failed, or that left entries behind."`
 	Cancel      cancelCommand      `cmd:"" help:"End a migration, as its user would. What is copied stays."`
 	Purge       purgeCommand       `cmd:"" help:"Remove migrations from the ledger that ended long ago."`

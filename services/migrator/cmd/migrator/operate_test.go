@@ -188,3 +188,37 @@ func TestExitStatus(t *testing.T) {
 		t.Errorf("failure: %d", got)
 	}
 }
+
+func TestReportPrintsEveryEntryAndChosenOnes(t *testing.T) {
+	w := ownLedger(t)
+	w.seed(t, map[string]string{"good.txt": "1", "bad.txt": "22"})
+	w.nextcloud.Inject(nextcloudtest.Fault{
+		Method: "GET", PathSuffix: "bad.txt", Status: 403, Exception: `OCA\DAV\Connector\Sabre\Exception\Forbidden`, Times: -1,
+	})
+	id := w.request(t, "/")
+	stop := w.start(t)
+	w.awaitStatus(t, id, "completed")
+	stop()
+
+	const (
+		head = "path,result,reason,size,md5,target path\r\n"
+		bad  = "/bad.txt,failed,The Nextcloud does not allow this account to read it.,2,,\r\n"
+		good = "/good.txt,imported,,1,c4ca4238a0b923820dcc509a6f75849b,\r\n"
+	)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"report", id}, head + bad + good},
+		{[]string{"report", id, "--only", "failed"}, head + bad},
+		{[]string{"report", id, "--only", "renamed"}, head},
+		{[]string{"report", id, "--only", "failed", "--json"}, `{"path":"/bad.txt","result":"failed","reason":"The Nextcloud does not allow this account to read it.","size":2}` + "\n"},
+	} {
+		if diff := cmp.Diff(c.want, mustCommand(t, c.args...)); diff != "" {
+			t.Errorf("%v (-want +got):\n%s", c.args, diff)
+		}
+	}
+	if _, err := command(t, "report", "unknown"); !errors.Is(err, operate.ErrUnknown) {
+		t.Errorf("an unknown migration: %v", err)
+	}
+}

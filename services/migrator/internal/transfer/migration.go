@@ -102,6 +102,32 @@ type Notice struct {
 	At     time.Time
 }
 
+// Line is an entry of a migration for the report.
+type Line struct {
+	Path       string // from the root
+	Folder     bool
+	Outcome    Outcome // Postponed: it has no result yet
+	Reason     string  // as in Notice
+	Note       string  // of an entry that did arrive
+	Size       int64   // bytes
+	MD5        []byte  // of a file that was copied
+	TargetPath string  // from the target folder
+	Renamed    bool    // itself, not only a folder above it
+}
+
+// Lines is which entries of a migration are asked for.
+type Lines string
+
+// The choices. Whatever is not a problem is a file that was copied under its name
+// and has nothing to be said of, or one without a result.
+const (
+	LinesFailed   Lines = "failed"
+	LinesSkipped  Lines = "skipped"
+	LinesRenamed  Lines = "renamed"
+	LinesProblems Lines = "problems" // failed, skipped, renamed or noted
+	LinesRest     Lines = "rest"     // all others
+)
+
 // Admission is what became of a request.
 type Admission string
 
