@@ -23,7 +23,7 @@ func UserID(ctx context.Context, c Config) (string, error) {
 	call := source.newCall(ctx, true)
 	defer call.watchdog.release()
 	address := url.URL{Path: source.base.Path + "ocs/v2.php/cloud/user"}
-	req, err := http.NewRequestWithContext(call.watchdog.ctx, http.MethodGet, placeholder+address.EscapedPath(), http.NoBody)
+	req, err := http.NewRequestWithContext(call.watchdog.ctx, http.MethodGet, placeholder+address.EscapedPath(), http.NoBody) //nolint:contextcheck // the watchdog holds the caller's
 	if err != nil {
 		return "", call.failed()
 	}

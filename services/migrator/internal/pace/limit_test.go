@@ -158,7 +158,7 @@ func TestPlacesAreGivenInOrderAndBackWhenNobodyWaitsAnyMore(t *testing.T) {
 func TestAServerHasOneLimit(t *testing.T) {
 	t.Parallel()
 	s := pace.NewServers(8)
-	if s.Limit("a") != s.Limit("a") || s.Limit("a") == s.Limit("b") {
+	if first, again := s.Limit("a"), s.Limit("a"); first != again || first == s.Limit("b") {
 		t.Error("limits are not by server")
 	}
 	if err := s.Limit("a").Acquire(t.Context()); err != nil {
