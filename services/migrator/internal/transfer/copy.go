@@ -31,7 +31,8 @@ func (r *run) transfer(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := r.begin(ctx, j); err != nil {
+		places, err := r.begin(ctx, j)
+		if err != nil {
 			return r.noteDrained(err) // what is left in the channel is in the ledger
 		}
 		started := time.Now()
@@ -40,7 +41,7 @@ func (r *run) transfer(ctx context.Context) error {
 		if failure == nil && err == nil && res.Outcome == Done {
 			failure, err = r.mark(ctx, res.File, &res)
 		}
-		r.finish(j, failure == nil && err == nil, res.took)
+		places.finish(failure == nil && err == nil, res.took)
 		if err != nil {
 			return err
 		}

@@ -1,8 +1,13 @@
 package transfer_test
 
 import (
+	"context"
+	"io"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"example.org/ncm/services/migrator/internal/pace"
@@ -81,5 +86,54 @@ func TestServersAreAskedForNoMoreThanTheirPace(t *testing.T) {
 		if _, used := p.Now(); used != 0 {
 			t.Errorf("%d places of the %s are not given back", used, name)
 		}
+	}
+}
+
+func TestASlowFileDoesNotKeepOthersWaiting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		files := small(20)
+		files["a"] = "slow"
+		delete(files, "large/1")
+		delete(files, "large/2")
+		b := newBench(files)
+		b.source.Body = func(ctx context.Context, file, content string) io.Reader {
+			if file != "a" {
+				return strings.NewReader(content)
+			}
+			return io.MultiReader(after{ctx, time.Minute}, strings.NewReader(content))
+		}
+		began, last := time.Now(), atomic.Int64{}
+		b.source.Fault = func(call, _ string) error {
+			if call == "open" {
+				last.Store(int64(time.Since(began)))
+			}
+			return nil
+		}
+		_, err := transfer.Run(t.Context(), transfer.Config{
+			Source: pacedSource{b.source, pace.New(1)}, Target: pacedTarget{b.target, pace.New(1)}, Ledger: b.ledger,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.mustHave(t, withFolders(files))
+		if took := time.Duration(last.Load()); took > 30*time.Second {
+			t.Errorf("the last file was begun after %v", took)
+		}
+	})
+}
+
+// after is a reader that ends after a while.
+type after struct {
+	ctx context.Context
+	d   time.Duration
+}
+
+func (a after) Read([]byte) (int, error) {
+	select {
+	case <-time.After(a.d):
+		return 0, io.EOF
+	case <-a.ctx.Done():
+		return 0, a.ctx.Err()
 	}
 }
