@@ -15,6 +15,8 @@ TALLY     := .build/tally
 
 # TOTALS=FILE adds the counts of each test run to a file, for a sum over several runs.
 REPORT   = $(abspath $(TALLY)) -again test $(if $(TOTALS),-totals $(abspath $(TOTALS)))
+# Whether tests failed is REPORT's verdict; this tells it of a run that failed without one.
+BROKEN   = echo '{"Action":"broken"}'
 OWN      = cd $(1) && GOWORK=off
 SETTINGS = set -a; . ./.images.env; set +a
 
@@ -46,32 +48,32 @@ fmt: $(LINT) ## format all Go files
 # Outside of CI a test that finds no backend is skipped with its reason; here they are missing on purpose.
 .PHONY: short
 short: $(TALLY) ## short unit tests with -race, and the manifests' checks, without containers
-	@{ result=0; \
-	  env -u CI -u TEST_DATABASE_URL -u TEST_AMQP_URL go test -race -short -timeout 5m -json work || result=$$?; \
-	  ($(call OWN,tools) go test -race -json ./...) || result=$$?; \
-	  ($(call OWN,deploy) go test -short -json ./...) || result=$$?; \
-	  exit $$result; } | $(REPORT)
+	@{ \
+	  env -u CI -u TEST_DATABASE_URL -u TEST_AMQP_URL go test -race -short -timeout 5m -json work || $(BROKEN); \
+	  ($(call OWN,tools) go test -race -json ./...) || $(BROKEN); \
+	  ($(call OWN,deploy) go test -short -json ./...) || $(BROKEN); \
+	} | $(REPORT)
 
 .PHONY: test
 test: images $(TALLY) ## all tests: units with -race on real backends, then e2e on the images
-	@$(SETTINGS); { result=0; \
-	  tools/backends go test -race -timeout 5m -json work || result=$$?; \
-	  ($(call OWN,tools) go test -race -json ./...) || result=$$?; \
-	  ($(call OWN,deploy) go test -json ./pack) || result=$$?; \
-	  ($(call OWN,test) go test -count=1 -p 1 -timeout 10m -json ./...) || result=$$?; \
-	  exit $$result; } | $(REPORT)
+	@$(SETTINGS); { \
+	  tools/backends go test -race -timeout 5m -json work || $(BROKEN); \
+	  ($(call OWN,tools) go test -race -json ./...) || $(BROKEN); \
+	  ($(call OWN,deploy) go test -json ./pack) || $(BROKEN); \
+	  ($(call OWN,test) go test -count=1 -p 1 -timeout 10m -json ./...) || $(BROKEN); \
+	} | $(REPORT)
 
 .PHONY: unit
 unit: backend-images $(TALLY) ## unit tests with -race on a throwaway PostgreSQL and RabbitMQ
-	@tools/backends go test -race -timeout 5m -json work | $(REPORT)
+	@(tools/backends go test -race -timeout 5m -json work || $(BROKEN)) | $(REPORT)
 
 .PHONY: e2e
 e2e: images $(TALLY) ## end-to-end tests on testcontainers; RUN=regexp selects
-	@$(SETTINGS); ($(call OWN,test) go test -count=1 -timeout 10m -json $(if $(RUN),-run '$(RUN)') ./e2e/...) | $(REPORT)
+	@$(SETTINGS); ($(call OWN,test) go test -count=1 -timeout 10m -json $(if $(RUN),-run '$(RUN)') ./e2e/... || $(BROKEN)) | $(REPORT)
 
 .PHONY: faults
 faults: backend-images $(TALLY) ## every fault with an answer, on real processes; FULL=1 for all of it, RUN=regexp selects
-	@$(SETTINGS); ($(call OWN,test) $(if $(FULL),FAULTS_FULL=1) go test -count=1 -timeout 3h -json $(if $(RUN),-run '$(RUN)') ./faults/...) | $(REPORT)
+	@$(SETTINGS); ($(call OWN,test) $(if $(FULL),FAULTS_FULL=1) go test -count=1 -timeout 3h -json $(if $(RUN),-run '$(RUN)') ./faults/... || $(BROKEN)) | $(REPORT)
 
 .PHONY: storm
 storm: backend-images ## random faults on three workers, four instances, 20 rounds; SEED=… alone repeats a short round

@@ -45,6 +45,12 @@ func TestEndsWithTheCounts(t *testing.T) {
 			{"Action":"build-fail","ImportPath":"p"}
 			{"Action":"fail","Package":"p","FailedBuild":"p"}`, "0 passed, 1 failed", false,
 		},
+		"a run that failed without a test": {
+			`{"Action":"fail","Package":"p","Test":"A"}
+			{"Action":"broken"}
+			{"Action":"pass","Package":"q","Test":"B"}
+			{"Action":"broken"}`, "1 passed, 2 failed", false,
+		},
 		"nothing ran": {``, "0 passed, 0 failed", false},
 	} {
 		t.Run(name, func(t *testing.T) {

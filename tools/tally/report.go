@@ -27,6 +27,7 @@ type report struct {
 	out    io.Writer
 	tests  map[test]counts // with their subtests; a package's own failure has no name
 	output map[string][]string
+	bad    bool                // something failed since the last run of go test ended
 	skips  map[string][]string // tests by package and reason
 	flaky  []test              // failed, and passed when they were run again
 }
@@ -95,7 +96,18 @@ func (r *report) line(line []byte) {
 		}
 	case "build-fail":
 		r.show(e)
+	case "broken":
+		r.broken()
 	}
+}
+
+// broken is told at the end of a run of go test that failed. Without a failure in it
+// the run itself is what failed.
+func (r *report) broken() {
+	if !r.bad {
+		r.tests[test{pkg: "a run of go test ended early"}] = counts{failed: 1}
+	}
+	r.bad = false
 }
 
 func (e event) key() string {
@@ -114,6 +126,7 @@ func (r *report) testEnded(e event) {
 		c.passed++
 	case "fail":
 		c.failed++
+		r.bad = true
 		r.show(e)
 	case "skip":
 		c.skipped++
@@ -127,6 +140,7 @@ func (r *report) testEnded(e event) {
 // packageEnded counts a failure that no test has owned up to. What is left of the
 // output then belongs to a crash or a time limit.
 func (r *report) packageEnded(e event) {
+	r.bad = r.bad || e.Action == "fail"
 	blamed := slices.ContainsFunc(r.failed(), func(t test) bool { return t.pkg == e.Package })
 	if e.Action == "fail" && !blamed {
 		r.tests[test{pkg: e.Package}] = counts{failed: 1}

@@ -128,9 +128,12 @@ func (m *move) clock(t *testing.T) time.Time {
 	return rig.Value[time.Time](t, m.Ledger, "SELECT clock_timestamp()")
 }
 
-// since says how long after a moment something happened that the ledger has noted.
+// since says how long after a moment something happened that the ledger notes.
 func (m *move) since(t *testing.T, moment time.Time, column string) time.Duration {
 	t.Helper()
+	rig.Await(t, rig.Patience, column+" noted", func() bool {
+		return rig.Value[bool](t, m.Ledger, "SELECT "+column+" IS NOT NULL FROM migration WHERE id = $1", m.id)
+	})
 	return rig.Value[time.Time](t, m.Ledger, "SELECT "+column+" FROM migration WHERE id = $1", m.id).Sub(moment)
 }
 
