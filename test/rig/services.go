@@ -123,6 +123,9 @@ func (s *Service) Operation(path string) Answer {
 	return mustAsk(s.rig.t, s.operation(path))
 }
 
+// OperationsURL is the address for operators.
+func (s *Service) OperationsURL() string { return "http://" + s.ops }
+
 // Metric reads the value of a metric without labels.
 func (s *Service) Metric(name string) float64 {
 	s.rig.t.Helper()

@@ -21,6 +21,7 @@ const (
 
 type config struct {
 	trigger, nextcloud, cozy string // as this machine reaches them
+	operator                 string // the page of a migrator, likewise
 	nextcloudURL             string // as the services reach it
 	instance, user           string
 	targetDir                string
@@ -40,6 +41,7 @@ func parse(args []string, getenv func(string) string, help io.Writer) (*config, 
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(help)
 	flags.StringVar(&c.trigger, "trigger", local("TRIGGER_PORT", "18080"), "the trigger's API, from here")
+	flags.StringVar(&c.operator, "operator", local("MIGRATOR_OPS_PORT", "19091"), "the migrators' page for operators, from here")
 	flags.StringVar(&c.nextcloud, "nextcloud", local("NEXTCLOUD_PORT", "18090"), "the simulated Nextcloud, from here")
 	flags.StringVar(&c.cozy, "cozy", local("COZY_PORT", "18091"), "the simulated Cozy stack, from here")
 	flags.StringVar(&c.nextcloudURL, "nextcloud-url", "http://simulator:8090/", "the simulated Nextcloud as the services reach it: what a user would type")

@@ -48,6 +48,7 @@ func (d *demo) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	fmt.Fprintf(d.out, "The operator's page, live: %s/operator/#/m/%s (unlock with OPERATOR_TOKEN of .env or .env.example)\n", d.cfg.operator, m.id)
 	doc, took, err := d.watch(ctx, m)
 	if err != nil {
 		return err

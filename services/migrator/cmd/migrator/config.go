@@ -27,8 +27,9 @@ type RunConfig struct {
 	DeliveryLimit   int  `envconfig:"DELIVERY_LIMIT" default:"20" desc:"how often a message may come back before it is a dead letter"`
 	PassiveTopology bool `envconfig:"PASSIVE_TOPOLOGY" default:"false" desc:"only check that exchange and queues exist, where the broker's operator declares them"`
 
-	OpsAddr  string `envconfig:"OPS_ADDR" default:":8081" desc:"address of /healthz, /readyz and /metrics"`
-	LogLevel string `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error; debug names files"`
+	OpsAddr       string        `envconfig:"OPS_ADDR" default:":8081" desc:"address of /healthz, /readyz, /metrics and of the page for operators, /operator/"`
+	OperatorToken config.Secret `envconfig:"OPERATOR_TOKEN" desc:"what an operator types on the page to act and to see names of files, at least 16 characters; empty: the page does neither"`
+	LogLevel      string        `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error; debug names files"`
 
 	Slots int `envconfig:"SLOTS" default:"4" desc:"migrations worked on at once"`
 
@@ -87,6 +88,9 @@ func (m transferMode) scope() string {
 func (c *RunConfig) Validate() error {
 	faults := []error{c.Broker.Validate(), c.SidesConfig.validate(), c.Export.Validate(), c.DebugSettings.Validate()}
 	faults = append(faults, atLeastOne(map[string]int{"SLOTS": c.Slots, "DELIVERY_LIMIT": c.DeliveryLimit})...)
+	if n := len(c.OperatorToken); n > 0 && n < 16 {
+		faults = append(faults, errors.New("OPERATOR_TOKEN: at least 16 characters, or none"))
+	}
 	if c.LeaseTTL < 3*time.Second {
 		faults = append(faults, errors.New("LEASE_TTL: at least 3s"))
 	}

@@ -11,6 +11,7 @@ import (
 
 	"example.org/ncm/pkg/config"
 	"example.org/ncm/pkg/queue"
+	"example.org/ncm/services/migrator/internal/operate"
 )
 
 // deadLettersCommand looks after messages that no redelivery can mend.
@@ -27,6 +28,10 @@ func openDeadLetters() (*queue.DeadLetters, error) {
 	if err := config.Load("", &broker); err != nil {
 		return nil, err
 	}
+	return deadLetters(&broker)
+}
+
+func deadLetters(broker *queue.Broker) (*queue.DeadLetters, error) {
 	authorities, err := broker.TLS()
 	if err != nil {
 		return nil, err
@@ -41,14 +46,11 @@ type listDeadLetters struct {
 	JSON bool `name:"json" help:"One JSON object a line instead of a table."`
 }
 
-// letter is how a dead letter is printed.
-type letter struct {
-	MessageID string    `json:"message_id"`
-	Key       string    `json:"routing_key"`
-	From      string    `json:"from_queue"`
-	Reason    string    `json:"reason"`
-	Published time.Time `json:"published_at"`
-	Bytes     int       `json:"bytes"`
+// shown is a dead letter as operators see it.
+func shown(d queue.DeadLetter) operate.DeadLetter {
+	return operate.DeadLetter{
+		MessageID: d.MessageID, Key: d.RoutingKey, From: d.From, Reason: d.Reason, Published: d.Published.UTC(), Bytes: len(d.Body),
+	}
 }
 
 // Run implements the command.
@@ -67,7 +69,7 @@ func (c *listDeadLetters) Run(ctx context.Context, stdout io.Writer) error {
 		fmt.Fprintln(table, "MESSAGE\tKEY\tFROM\tPUBLISHED\tBYTES\tREASON")
 	}
 	for _, d := range found {
-		l := letter{d.MessageID, d.RoutingKey, d.From, d.Reason, d.Published.UTC(), len(d.Body)}
+		l := shown(d)
 		if c.JSON {
 			err = encoder.Encode(l)
 		} else {

@@ -177,7 +177,7 @@ func (c *retryCommand) Run(ctx context.Context, stdout io.Writer) error {
 		if err != nil {
 			return err
 		}
-		return acted(stdout, c.JSON, m, fmt.Sprintf("is due now, with %d entries put back; %s", entries, m.Status))
+		return acted(stdout, c.JSON, m, fmt.Sprintf("is due now, with %s put back; %s", operate.Entries(entries), m.Status))
 	})
 }
 

@@ -100,7 +100,11 @@ func assemble(ctx context.Context, cfg *RunConfig, ledger *postgres.Ledger, prov
 		service.Check{Name: "rabbitmq", Ask: func(context.Context) error { return consumer.Ready() }},
 		service.Check{Name: "postgres", Ask: ledger.Ping},
 		service.Check{Name: "schema", Ask: ledger.CheckSchema})
-	ops, err := service.Listen(ctx, service.ServerConfig{Name: "operations", Addr: cfg.OpsAddr, Handler: operations, Logger: logger})
+	screen, err := newPage(ctx, cfg, ledger, logger)
+	if err != nil {
+		return nil, err
+	}
+	ops, err := service.Listen(ctx, service.ServerConfig{Name: "operations", Addr: cfg.OpsAddr, Handler: withPage(operations, screen), Logger: logger})
 	if err != nil {
 		return nil, err
 	}

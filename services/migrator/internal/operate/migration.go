@@ -111,7 +111,7 @@ func (m *Migration) inWords() string {
 	waits := m.DueAt.Sub(m.Now).Round(time.Second)
 	switch {
 	case m.State == transfer.StateCompleted && m.failed() > 0:
-		return fmt.Sprintf("completed, %d entries failed", m.failed())
+		return "completed, " + Entries(m.failed()) + " failed"
 	case m.final():
 		return string(m.State)
 	case m.CancelRequestedAt != nil:
@@ -127,6 +127,14 @@ func (m *Migration) inWords() string {
 	default:
 		return "waits for a worker"
 	}
+}
+
+// Entries counts entries in words.
+func Entries(n int64) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return fmt.Sprintf("%d entries", n)
 }
 
 // Entry is one file or folder of a migration. Its path is personal data.

@@ -1,0 +1,36 @@
+// Elements are made and filled by text only: nothing that a server or a user named
+// is ever parsed as HTML.
+
+export function el(tag, props = {}, ...children) {
+  const e = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (name.startsWith("on")) e.addEventListener(name.slice(2), value);
+    else if (value === true) e.setAttribute(name, "");
+    else if (value !== false && value != null) e.setAttribute(name, value);
+  }
+  e.append(...children.filter((c) => c != null && c !== false));
+  return e;
+}
+
+// text changes an element only where it differs, so that nothing flickers and a
+// selection stays.
+export function text(e, value) {
+  if (e.textContent !== value) e.textContent = value;
+}
+
+// keyed keeps one child for each item, in the order of the items, and updates those
+// that are there: focus stays where it is.
+export function keyed(parent, items, key, make, update) {
+  const known = new Map([...parent.children].map((c) => [c.dataset.key, c]));
+  let at = parent.firstElementChild;
+  for (const item of items) {
+    const k = String(key(item));
+    let child = known.get(k);
+    if (child) known.delete(k);
+    else { child = make(item); child.dataset.key = k; }
+    update(child, item);
+    if (child === at) at = at.nextElementSibling;
+    else parent.insertBefore(child, at);
+  }
+  for (const child of known.values()) child.remove();
+}
