@@ -1,6 +1,7 @@
 package sides_test
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -58,6 +59,23 @@ func sourceServesAFileBadly(t *testing.T, s *stage) {
 			c.aftermath(p)
 		})
 	}
+}
+
+// What came before the cut is not read again.
+func sourceCutsALargeFile(c *scene) {
+	const size = 8_000_000
+	c.file("large.bin", size)
+	before := c.sourceStats(c.t).Statuses[http.StatusPartialContent]
+	c.spoilSource("large.bin", rig.Fault{"method": "GET", "times": 1, "truncate_after": size - 1_000_000})
+	c.spoilSource("large.bin", rig.Fault{"method": "GET", "times": 1, "truncate_after": 500_000})
+	c.start()
+	began := time.Now()
+	c.await(contract.StatusCompleted, rig.Patience)
+	c.measured("copied with one upload and two rests", time.Since(began))
+	if rests := c.sourceStats(c.t).Statuses[http.StatusPartialContent] - before; rests != 2 {
+		c.t.Errorf("%d rests were read, want 2", rests)
+	}
+	c.aftermath(promise{})
 }
 
 func withMethod(method string, f rig.Fault) rig.Fault {

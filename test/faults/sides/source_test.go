@@ -14,5 +14,6 @@ func TestSource(t *testing.T) {
 	s.group(t, "takes the account away", sourceTakesTheAccountAway)
 	s.group(t, "shows an account that is not there", sourceShowsAnAccountThatIsNotThere)
 	s.group(t, "sends us elsewhere", sourceSendsUsElsewhere)
+	s.perform(t, "cuts a large file late, which goes on there", sourceCutsALargeFile)
 	s.perform(t, "has many bad files, which never stop the rest", sourceHasManyBadFiles)
 }

@@ -1,7 +1,7 @@
 // Package nextcloud reads the files of one Nextcloud account over WebDAV: it is
 // the source of a migration.
 //
-// Bodies go through gowebdav. Listings do not: gowebdav takes a listing that was
+// Bodies go through gowebdav, except for the rest of one that broke off. Listings do not: gowebdav takes a listing that was
 // cut for a short one and knows neither checksums nor file ids, so they are
 // read here, over the same transport, as a stream that fails on anything short
 // of a well-formed end.
@@ -171,7 +171,8 @@ func (s *Source) listSingle(ctx context.Context, yield func(transfer.Entry) erro
 	return transfer.Entry{Name: file.Name, Folder: true, Size: file.Size, ModTime: file.ModTime, ETag: file.ETag}, nil
 }
 
-// Open implements transfer.Source.
+// Open implements transfer.Source. A body that breaks off late is opened again
+// behind its back.
 func (s *Source) Open(ctx context.Context, file string) (*transfer.Body, error) {
 	resource, err := s.locate(file)
 	if err != nil {
@@ -184,7 +185,7 @@ func (s *Source) Open(ctx context.Context, file string) (*transfer.Body, error) 
 		return nil, err
 	}
 	return &transfer.Body{
-		ReadCloser: b,
+		ReadCloser: c.lasting(b, resource),
 		Size:       b.size,
 		ETag:       cleanETag(cmp.Or(c.header.Get("OC-ETag"), c.header.Get("ETag"))),
 		ModTime:    parseDate(c.header.Get("Last-Modified")),

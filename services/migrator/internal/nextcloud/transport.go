@@ -55,7 +55,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, c.fail(err)
 	}
-	if resp.StatusCode != successOf(req.Method) {
+	if resp.StatusCode != successOf(req) {
 		return nil, c.refuse(req.Method, resp)
 	}
 	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
@@ -69,9 +69,12 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-func successOf(method string) int {
-	if method == "PROPFIND" {
+func successOf(req *http.Request) int {
+	switch {
+	case req.Method == "PROPFIND":
 		return http.StatusMultiStatus
+	case req.Header.Get("Range") != "":
+		return http.StatusPartialContent
 	}
 	return http.StatusOK
 }

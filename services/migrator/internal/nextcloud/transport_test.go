@@ -212,7 +212,7 @@ func TestBodiesThatAreNotWhatWasAnnouncedFail(t *testing.T) {
 		if err := c.AddGenerated(userID, "big.bin", 8<<20, 1); err != nil {
 			t.Fatal(err)
 		}
-		c.Inject(nextcloudtest.Fault{ResetAfter: 1 << 20})
+		c.Inject(nextcloudtest.Fault{ResetAfter: 1 << 19})
 		_, _, err := read(t.Context(), c.source(t), "big.bin")
 		if e := transfer.AsError(err); e.Class != transfer.Again || e.Reason != transfer.ReasonIncomplete && e.Reason != transfer.ReasonUnreachable {
 			t.Errorf("got error %v", err)
