@@ -22,10 +22,9 @@ async function refreshSession() {
   text($("unlock"), session.authorized ? "Lock" : "Unlock");
 }
 
+// What was said stays for slow readers, until the next word, a click on it or another view.
 function say(message) {
-  const p = el("p", {}, message);
-  $("said").replaceChildren(p);
-  setTimeout(() => p.remove(), 8000);
+  $("said").replaceChildren(el("p", { onclick: () => $("said").replaceChildren() }, message));
 }
 
 // ask opens the dialog and gives whether it was confirmed.
@@ -248,6 +247,10 @@ function route() {
   else if (where === "dead-letters") letters();
   else if (location.hash !== "#main") list();
 }
-addEventListener("hashchange", () => { if (location.hash !== "#main") route(); else main.focus(); });
+addEventListener("hashchange", () => {
+  $("said").replaceChildren();
+  if (location.hash !== "#main") route();
+  else main.focus();
+});
 await refreshSession();
 route();
