@@ -50,7 +50,7 @@ func classifyToken(ctx context.Context, err error) error {
 	case !errors.As(err, &answer):
 		return again(transfer.ReasonUnreachable, err)
 	case passes(answer.Status):
-		return againAfter(transfer.ReasonBusy, answer.RetryAfter, err)
+		return busy(answer, err)
 	}
 	return again(transfer.ReasonAccessRefused, err)
 }
@@ -87,6 +87,15 @@ func passes(status int) bool {
 		return true
 	}
 	return status >= http.StatusInternalServerError
+}
+
+func busy(answer *cozy.Error, err error) error {
+	e := &transfer.Error{Side: transfer.SideTarget, Class: transfer.Again, Reason: transfer.ReasonBusy, RetryAfter: answer.RetryAfter, Err: err}
+	switch answer.Status {
+	case http.StatusLocked, http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		e.Throttled = true
+	}
+	return e
 }
 
 func again(reason transfer.Reason, err error) error { return againAfter(reason, 0, err) }

@@ -77,6 +77,10 @@ func parseRetryAfter(value string, now time.Time) time.Duration {
 func (r refusal) classify(root bool) *transfer.Error {
 	e := &transfer.Error{Side: transfer.SideSource, RetryAfter: r.retryAfter, Err: r.cause()}
 	e.Class, e.Reason = r.verdict()
+	switch r.status {
+	case http.StatusLocked, http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		e.Throttled = e.Reason == transfer.ReasonBusy
+	}
 	if root && e.Class == transfer.EntryFails {
 		e.Class = transfer.MigrationStops
 		if e.Reason == transfer.ReasonNotFound {

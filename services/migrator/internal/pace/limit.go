@@ -47,7 +47,8 @@ type Limit struct {
 	rest     int           // stretches until a higher limit is tried again
 	patience int           // what rest begins with
 	best     time.Duration // the shortest mean time of a stretch
-	halved   time.Time     // when the server said last that it was busy
+	busy     int           // how many more answers said that it was busy than served, lately
+	halved   time.Time     // when that was heard last
 }
 
 // stretchOfWork is what happened under one limit.
@@ -115,6 +116,9 @@ func (l *Limit) Release(took time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.used--
+	if took > 0 {
+		l.busy = max(0, l.busy-1)
+	}
 	switch {
 	case took <= 0:
 	case l.now.warm > 0:
@@ -129,16 +133,18 @@ func (l *Limit) Release(took time.Duration) {
 	l.admit()
 }
 
-// Busy notes that the server said it has too much to do. Of those who hear it at
-// once the first counts.
+// Busy notes that the server said it has too much to do. Said once, it may be about
+// a single file; said more often than files are served, it is about the server.
 func (l *Limit) Busy() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if now.Sub(l.halved) < relief {
+	l.busy++
+	if l.busy < 2 || now.Sub(l.halved) < relief {
 		return
 	}
 	l.halved = now
+	l.busy = 0
 	l.set(l.limit / 2)
 	l.tried, l.doubling, l.rest = tried{}, false, l.patience
 }

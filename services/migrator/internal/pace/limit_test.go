@@ -105,6 +105,7 @@ func TestABusyServerIsAskedHalfAsMuch(t *testing.T) {
 		for range 10 {
 			time.Sleep(2 * time.Second) //nolint:forbidigo // the bubble's clock
 			l.Busy()
+			l.Busy()
 		}
 		if least, _ := l.Now(); least != 1 {
 			t.Errorf("limit %d of a server that is always busy", least)

@@ -167,7 +167,7 @@ func (b *bundler) fetch(ctx context.Context, files []File) error {
 	started := time.Now()
 	got, err := b.read(ctx, files, contents)
 	b.sourcePace.Release(0)
-	if reasonOf(err) == ReasonBusy {
+	if e := (*Error)(nil); errors.As(err, &e) && e.Throttled {
 		b.sourcePace.Busy()
 	}
 	b.cfg.Metrics.Archived(len(files), got, time.Since(started))

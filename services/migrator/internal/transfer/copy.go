@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"example.org/ncm/pkg/failpoint"
@@ -31,19 +32,14 @@ func (r *run) transfer(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		places, err := r.begin(ctx, j)
-		if err != nil {
-			return r.noteDrained(err) // what is left in the channel is in the ledger
-		}
 		started := time.Now()
 		res := Result{File: f, Outcome: Done}
-		failure, err := r.retry(ctx, func() error { return r.copy(ctx, &j, &res) })
+		failure, err := r.retry(ctx, func() error { return r.attempt(ctx, &j, &res) })
 		if failure == nil && err == nil && res.Outcome == Done {
 			failure, err = r.mark(ctx, res.File, &res)
 		}
-		places.finish(failure == nil && err == nil, res.took)
 		if err != nil {
-			return err
+			return r.noteDrained(err) // what is left in the channel is in the ledger
 		}
 		took := res.took
 		if failure != nil {
@@ -57,6 +53,19 @@ func (r *run) transfer(ctx context.Context) error {
 		r.results <- res // the recorder empties it to the end
 	}
 	return nil
+}
+
+// attempt is copy with a place at both servers, for as long as it takes.
+func (r *run) attempt(ctx context.Context, j *job, res *Result) error {
+	places, err := r.begin(ctx, *j)
+	if err != nil {
+		return err
+	}
+	before := res.took
+	err = r.copy(ctx, j, res)
+	answered := err == nil || !slices.Contains([]Reason{ReasonUnreachable, ReasonIncomplete, ReasonBusy}, reasonOf(err))
+	places.finish(answered, Took{Source: res.took.Source - before.Source, Target: res.took.Target - before.Target})
+	return err
 }
 
 // copy streams one file into the target and fills in its result.

@@ -103,6 +103,7 @@ type Error struct {
 	Class      Class
 	Reason     Reason
 	RetryAfter time.Duration // what the server asked for; 0 when it did not
+	Throttled  bool          // the server may be asked for too much: 423, 429 or 503
 	Missing    int64         // with ReasonQuota: bytes of room that lack, 0 when it is not known
 	Err        error
 }

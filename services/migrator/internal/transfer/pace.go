@@ -28,7 +28,7 @@ func paceOf(side any) Pace {
 type hold struct {
 	once    sync.Once
 	patient *time.Timer
-	places  []Pace
+	places  []Pace // the target's, and where it is needed the source's
 }
 
 // begin takes the places that a file needs. The source's comes last: a body must
@@ -52,12 +52,13 @@ func (r *run) begin(ctx context.Context, j job) (*hold, error) {
 	return h, nil
 }
 
-// finish gives the places back, if they were not before.
-func (h *hold) finish(done bool, took Took) {
+// finish gives the places back, if they were not before. What a server took says
+// nothing where it did not answer.
+func (h *hold) finish(answered bool, took Took) {
 	if h.patient != nil {
 		h.patient.Stop()
 	}
-	if !done {
+	if !answered {
 		took = Took{}
 	}
 	h.release(took)

@@ -2,6 +2,7 @@ package transfer_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"sync"
@@ -62,7 +63,9 @@ func TestServersAreAskedForNoMoreThanTheirPace(t *testing.T) {
 	var once sync.Once
 	b.source.Fault = func(call, path string) (err error) {
 		if call == "open" {
-			once.Do(func() { err = transfertest.Again(transfer.SideSource, transfer.ReasonBusy) })
+			once.Do(func() {
+				err = &transfer.Error{Side: transfer.SideSource, Class: transfer.Again, Reason: transfer.ReasonBusy, Throttled: true, Err: errors.New("429")}
+			})
 		}
 		if err == nil && fault != nil {
 			return fault(call, path)

@@ -35,6 +35,8 @@ func (r *run) retry(ctx context.Context, do func() error) (*Error, error) {
 			return nil, context.Cause(ctx)
 		case errors.As(err, &ledger):
 			return nil, ledger.error
+		case errors.Is(err, errDrained):
+			return nil, errDrained
 		}
 		e := AsError(err)
 		switch e.Class {
@@ -44,7 +46,7 @@ func (r *run) retry(ctx context.Context, do func() error) (*Error, error) {
 			return e, r.health(e.Side).refused(ctx)
 		}
 		r.cfg.Metrics.Retried(e.Side, e.Reason)
-		if e.Reason == ReasonBusy {
+		if e.Throttled {
 			r.pace(e.Side).Busy()
 		}
 		r.cfg.Logger.DebugContext(ctx, "entry tried again", "try", try, "error", e)
