@@ -160,13 +160,14 @@ func (b *bundler) alone(ctx context.Context, files []File) error {
 // own. What is wrong with the source or a file shows there, so no error of an
 // archive is anybody's fault here.
 func (b *bundler) fetch(ctx context.Context, files []File) error {
-	if err := b.place(ctx, b.sourcePace); err != nil {
+	place, err := b.place(ctx, b.sourcePace, 0)
+	if err != nil {
 		return err
 	}
 	contents := make([][]byte, len(files))
 	started := time.Now()
 	got, err := b.read(ctx, files, contents)
-	b.sourcePace.Release(0)
+	place.release(0)
 	if e := (*Error)(nil); errors.As(err, &e) && e.Throttled {
 		b.sourcePace.Busy()
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"example.org/ncm/pkg/failpoint"
@@ -55,16 +54,16 @@ func (r *run) transfer(ctx context.Context) error {
 	return nil
 }
 
-// attempt is copy with a place at both servers, for as long as it takes.
+// attempt is copy with a place at the target. That at the source comes later: a
+// body must not be open and wait, since its owner can't change the file meanwhile.
 func (r *run) attempt(ctx context.Context, j *job, res *Result) error {
-	places, err := r.begin(ctx, *j)
+	place, err := r.place(ctx, r.targetPace, j.Size)
 	if err != nil {
 		return err
 	}
-	before := res.took
+	before := res.took.Target
 	err = r.copy(ctx, j, res)
-	answered := err == nil || !slices.Contains([]Reason{ReasonUnreachable, ReasonIncomplete, ReasonBusy}, reasonOf(err))
-	places.finish(answered, Took{Source: res.took.Source - before.Source, Target: res.took.Target - before.Target})
+	place.release(answered(err, res.took.Target-before))
 	return err
 }
 
@@ -231,7 +230,7 @@ func (r *run) body(ctx context.Context, j job) (*Body, error) {
 	if j.content != nil {
 		return &Body{ReadCloser: io.NopCloser(bytes.NewReader(j.content)), Size: int64(len(j.content)), ETag: j.ETag}, nil
 	}
-	body, err := r.cfg.Source.Open(ctx, j.Path())
+	body, err := r.open(ctx, j.File)
 	if err != nil {
 		return nil, err
 	}
@@ -333,7 +332,7 @@ func (r *run) sum(ctx context.Context, j job) ([]byte, error) {
 
 // read gives the MD5 of a source file.
 func (r *run) read(ctx context.Context, f File) ([]byte, error) {
-	body, err := r.cfg.Source.Open(ctx, f.Path())
+	body, err := r.open(ctx, f)
 	if err != nil {
 		return nil, err
 	}

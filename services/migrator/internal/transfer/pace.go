@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"io"
 	"sync"
 	"time"
 )
@@ -24,52 +25,96 @@ func paceOf(side any) Pace {
 	return unpaced{}
 }
 
-// hold is what a transfer has of the two servers. Safe for concurrent use.
-type hold struct {
-	once    sync.Once
-	patient *time.Timer
-	places  []Pace // the target's, and where it is needed the source's
+// held is a place with a server. Safe for concurrent use.
+type held struct {
+	pace  Pace
+	once  sync.Once
+	timer *time.Timer
 }
 
-// begin takes the places that a file needs. The source's comes last: a body must
-// not be open and wait, since its owner can't change the file meanwhile.
-func (r *run) begin(ctx context.Context, j job) (*hold, error) {
-	h := &hold{}
-	if j.Size > largestPaced {
-		return h, r.mayBegin()
+// place waits for a place for a file of that size, but not when nothing new may be
+// begun. It is given back after a while at the latest.
+func (r *run) place(ctx context.Context, p Pace, size int64) (*held, error) {
+	if size > largestPaced {
+		p = unpaced{}
 	}
-	for _, side := range []Side{SideTarget, SideSource} {
-		if side == SideSource && j.content != nil {
-			break
-		}
-		if err := r.place(ctx, r.pace(side)); err != nil {
-			h.release(Took{})
-			return nil, err
-		}
-		h.places = append(h.places, r.pace(side))
+	if err := p.Acquire(ctx); err != nil {
+		return nil, err
 	}
-	h.patient = time.AfterFunc(longestPaced, func() { h.release(Took{}) })
+	h := &held{pace: p}
+	if err := r.mayBegin(); err != nil {
+		h.release(0)
+		return nil, err
+	}
+	h.timer = time.AfterFunc(longestPaced, func() { h.give(0) })
 	return h, nil
 }
 
-// finish gives the places back, if they were not before. What a server took says
-// nothing where it did not answer.
-func (h *hold) finish(answered bool, took Took) {
-	if h.patient != nil {
-		h.patient.Stop()
+// release gives the place back, once. took is how long the server needed, 0 where
+// that says nothing.
+func (h *held) release(took time.Duration) {
+	if h.timer != nil {
+		h.timer.Stop()
 	}
-	if !answered {
-		took = Took{}
-	}
-	h.release(took)
+	h.give(took)
 }
 
-func (h *hold) release(took Took) {
-	h.once.Do(func() {
-		for i, p := range h.places {
-			p.Release([]time.Duration{took.Target, took.Source}[i])
-		}
-	})
+func (h *held) give(took time.Duration) {
+	h.once.Do(func() { h.pace.Release(took) })
+}
+
+// open opens a file with a place at the source, which is kept until the body was
+// read: how long the target then takes over it is not the source's.
+func (r *run) open(ctx context.Context, f File) (*Body, error) {
+	place, err := r.place(ctx, r.sourcePace, f.Size)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	body, err := r.cfg.Source.Open(ctx, f.Path())
+	if err != nil {
+		place.release(answered(err, time.Since(began)))
+		return nil, err
+	}
+	body.ReadCloser = &pacedBody{ReadCloser: body.ReadCloser, place: place, took: time.Since(began), left: body.Size}
+	return body, nil
+}
+
+// answered is how long a server took, 0 where it did not answer.
+func answered(err error, took time.Duration) time.Duration {
+	switch reasonOf(err) {
+	case ReasonUnreachable, ReasonIncomplete, ReasonBusy:
+		return 0
+	}
+	return took
+}
+
+// pacedBody gives its place back when it was read.
+type pacedBody struct {
+	io.ReadCloser
+	place *held
+	took  time.Duration // that the source was waited for
+	left  int64         // bytes; negative when the size is not known
+}
+
+func (b *pacedBody) Read(p []byte) (int, error) {
+	began := time.Now()
+	n, err := b.ReadCloser.Read(p)
+	b.took += time.Since(began)
+	b.left -= int64(n)
+	switch {
+	case err == nil && b.left != 0:
+	case err == nil || err == io.EOF: //nolint:errorlint // as readers give it
+		b.place.release(b.took)
+	default:
+		b.place.release(0)
+	}
+	return n, err
+}
+
+func (b *pacedBody) Close() error {
+	b.place.release(0)
+	return b.ReadCloser.Close()
 }
 
 // mayBegin gives errDrained when nothing new may be begun.
@@ -80,18 +125,6 @@ func (r *run) mayBegin() error {
 	default:
 		return nil
 	}
-}
-
-// place waits for a place with a server, but not when nothing new may be begun.
-func (r *run) place(ctx context.Context, p Pace) error {
-	if err := p.Acquire(ctx); err != nil {
-		return err
-	}
-	err := r.mayBegin()
-	if err != nil {
-		p.Release(0)
-	}
-	return err
 }
 
 func (r *run) pace(s Side) Pace {
