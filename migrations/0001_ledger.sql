@@ -15,6 +15,9 @@ CREATE TABLE migration (
         CHECK (state IN ('pending', 'running', 'completed', 'failed', 'canceled')),
     failure_reason text,      -- a word of the engine's vocabulary, never free text
     bytes_missing bigint      NOT NULL DEFAULT 0, -- room that lacks in a full target
+    report_name   text,       -- of the report in the target folder, noted before it is written
+    report_md5    bytea,
+    report_missing text,      -- why there is none although there should be, a word as above
     requested_at  timestamptz NOT NULL,
     admitted_at   timestamptz NOT NULL DEFAULT now(),
     started_at    timestamptz,

@@ -61,6 +61,7 @@ func forms() []form {
 			StartedAt: at("2026-11-23T11:18:00Z"), CancelRequested: true, SchemaVersion: contract.SchemaVersion,
 			ErrorsTruncatedCount: 3, SkippedTruncatedCount: 4, LastHeartbeatAt: at("2026-11-23T11:18:06Z"),
 			FailureReason: "why it failed", PauseReason: "why it waits",
+			Report: "/Nextcloud imported files/Migration report.csv", ReportMissing: "why there is no report",
 		}, true},
 		{"account.json", contract.Account{
 			AccountType: contract.AccountTypeNextcloud, Name: "joe", WebDAVUserID: "joe_uid",

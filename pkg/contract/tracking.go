@@ -50,6 +50,11 @@ type Tracking struct {
 	// PauseReason says in words why a running migration waits at the moment. An
 	// addition of this service.
 	PauseReason string `json:"pause_reason,omitempty"`
+	// Report is the path of the report in the instance, ReportMissing says in words
+	// why a migration that is over has none although it should. Additions of this
+	// service.
+	Report        string `json:"report,omitempty"`
+	ReportMissing string `json:"report_missing,omitempty"`
 }
 
 // Progress counts files and bytes; folders are not counted.

@@ -31,6 +31,8 @@ const (
 	FileCreated = "file-created"
 	// BadCopy: the target has a file with wrong content, which the ledger knows.
 	BadCopy = "bad-copy"
+	// Reported: the target has the report, the migration is not final.
+	Reported = "reported"
 	// Finished: the ledger has the final state, the tracking document does not.
 	Finished = "finished"
 	// Mirrored: the tracking document is up to date, the ledger does not know.

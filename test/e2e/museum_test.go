@@ -1,8 +1,10 @@
 package e2e_test
 
 import (
+	"encoding/csv"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,7 +48,7 @@ func TestEveryKindOfFileArrivesOrIsNamed(t *testing.T) {
 
 // visit migrates the museum and compares everything.
 func visit(t *testing.T, w way) {
-	r := backends.New(t)
+	r := backends.New(t, "-keep-contents")
 	alice, cozy := r.AddUser("alice"), r.AddInstance(host)
 	exhibits := museum.Exhibits()
 	err := museum.Seed(alice.Home, exhibits, func(path string, properties map[string]any) { r.Set(alice, path, properties) })
@@ -76,6 +78,56 @@ func visit(t *testing.T, w way) {
 	wantReasons(t, "skipped", skipped, gotSkipped)
 	wantReasons(t, "failed", failed, gotFailed)
 	wantNotes(t, r, id, exhibits)
+	wantReport(t, cozy, &doc, exhibits)
+}
+
+// wantReport compares the report in the target folder with what has to become of
+// each exhibit.
+func wantReport(t *testing.T, cozy *rig.Instance, doc *contract.Tracking, exhibits []museum.Exhibit) {
+	t.Helper()
+	reports := cozy.Reports()
+	if doc.Report != rig.TargetDir+"/Migration report.csv" || doc.ReportMissing != "" || len(reports) != 1 {
+		t.Fatalf("the document names %q, missing %q; there are %d", doc.Report, doc.ReportMissing, len(reports))
+	}
+	content := cozy.Call(http.MethodGet, "/files/download/"+reports[0].ID, "")
+	text, marked := strings.CutPrefix(content.Body, "\ufeff")
+	if reports[0].Path != doc.Report || content.Status != http.StatusOK || !marked {
+		t.Fatalf("%s: %d, with a mark: %v", reports[0].Path, content.Status, marked)
+	}
+	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	type line struct{ Result, Size, MD5, Target string }
+	got, reasons := map[string]line{}, map[string]string{}
+	remarks := 0
+	for _, row := range rows[1:] {
+		if row[1] == "remark" {
+			remarks++
+			continue
+		}
+		if _, twice := got[row[0]]; twice {
+			t.Errorf("%q is there twice", row[0])
+		}
+		l := line{row[1], row[3], row[4], row[5]}
+		if l.MD5 == "" {
+			l.Size = "" // of what was not copied, it is what the source said
+		}
+		got[row[0]], reasons[row[0]] = l, row[2]
+	}
+	want := map[string]line{}
+	for _, e := range museum.Report(exhibits, rig.TargetDir) {
+		want[e.Path] = line{e.Result, e.Size, e.MD5, e.Target}
+		if reason := reasons[e.Path]; !strings.Contains(reason, e.Reason) || (reason == "") != (e.Reason == "" && e.Result == "imported") {
+			t.Errorf("the report says of %q: %q, want %q", e.Path, reason, e.Reason)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+	if stack := strings.Contains(text, "are not kept in this mode"); stack != (remarks == 2) || remarks == 0 {
+		t.Errorf("%d remarks, one of stack mode: %v", remarks, stack)
+	}
 }
 
 func wantArrivals(t *testing.T, want map[string]museum.Arrival, cozy *rig.Instance, forget func(*museum.Arrival)) {
@@ -86,7 +138,7 @@ func wantArrivals(t *testing.T, want map[string]museum.Arrival, cozy *rig.Instan
 		switch {
 		case e.Trashed && e.Path != "/.cozy_trash":
 			t.Errorf("%s is in the trash", e.Path)
-		case inside:
+		case inside && !rig.IsReport(path):
 			got[path] = museum.Arrival{
 				Folder: e.Dir, Size: e.Size, MD5: e.MD5, Modified: e.UpdatedAt.UTC(), Created: e.CreatedAt.UTC(),
 				Favorite: e.Favorite, Tags: e.Tags,

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -112,9 +113,35 @@ func (i *Instance) Documents(doctype string) []json.RawMessage {
 	return i.sim.documents(i.Host, doctype)
 }
 
-// Files lists a folder of the instance.
+// Files lists a folder of the instance without the reports of migrations, which the
+// source does not have.
 func (i *Instance) Files(folder string) iter.Seq2[tree.Entry, error] {
-	return tree.Cozy(i.sim.t.Context(), http.DefaultClient, i.sim.AdminURL, i.Host, folder)
+	return func(yield func(tree.Entry, error) bool) {
+		for e, err := range tree.Cozy(i.sim.t.Context(), http.DefaultClient, i.sim.AdminURL, i.Host, folder) {
+			if err == nil && IsReport(e.Path) {
+				continue
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// IsReport says whether a path below the target folder is that of a report.
+func IsReport(path string) bool { return reportName.MatchString(path) }
+
+var reportName = regexp.MustCompile(`^Migration report( \([0-9]+\))?\.csv$`) //nolint:gochecknoglobals // never written
+
+// Reports are the reports in the target folder.
+func (i *Instance) Reports() (reports []cozytest.Entry) {
+	i.sim.t.Helper()
+	for _, e := range i.Entries() {
+		if name, below := strings.CutPrefix(e.Path, TargetDir+"/"); below && IsReport(name) {
+			reports = append(reports, e)
+		}
+	}
+	return reports
 }
 
 // Entries are all that the instance holds, the trash too.

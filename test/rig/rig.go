@@ -22,8 +22,9 @@ type Rig struct {
 }
 
 // New makes a rig. It and all that it started are gone when the test ends; the logs
-// are printed if the test failed.
-func (b *Backends) New(t *testing.T) *Rig {
+// are printed if the test failed. The simulator gets arguments of its own, such as
+// -keep-contents.
+func (b *Backends) New(t *testing.T, simulator ...string) *Rig {
 	t.Helper()
 	b.ready(t)
 	r := &Rig{t: t, backends: b}
@@ -35,7 +36,7 @@ func (b *Backends) New(t *testing.T) *Rig {
 	r.vhost = vhost
 	r.Ledger = b.postgres.newLedger(t)
 	r.Broker = newLink(t, b.rabbitmq.addr)
-	r.Simulator = r.startSimulator()
+	r.Simulator = r.startSimulator(simulator)
 	return r
 }
 

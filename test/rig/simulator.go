@@ -33,14 +33,14 @@ type Simulator struct {
 	data          string
 }
 
-func (r *Rig) startSimulator() *Simulator {
+func (r *Rig) startSimulator(more []string) *Simulator {
 	r.t.Helper()
 	s := &Simulator{t: r.t, data: r.t.TempDir()}
 	const loopback = "127.0.0.1:0"
-	s.Process = launch(r.t, "simulator", spec{path: r.backends.bin.simulator, args: []string{
+	s.Process = launch(r.t, "simulator", spec{path: r.backends.bin.simulator, args: append([]string{
 		"-data", s.data, "-cozy", loopback, "-admin", loopback, "-nextcloud", loopback + subPath,
 		"-shutdown-grace", "100ms",
-	}, env: Env{"SIM_ADMIN_PASSWORD": AdminPassword}})
+	}, more...), env: Env{"SIM_ADMIN_PASSWORD": AdminPassword}})
 	var sites map[string]string
 	Await(r.t, Patience, "simulator listening", func() bool {
 		if !s.Running() {

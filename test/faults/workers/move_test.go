@@ -76,7 +76,7 @@ func (m *move) mark(t *testing.T) {
 func (m *move) unmarked(t *testing.T) (paths []string) {
 	t.Helper()
 	for _, e := range m.cozy.Entries() {
-		if strings.HasPrefix(e.Path, rig.TargetDir+"/") && !e.Favorite {
+		if name, below := strings.CutPrefix(e.Path, rig.TargetDir+"/"); below && !e.Favorite && !rig.IsReport(name) {
 			paths = append(paths, e.Path)
 		}
 	}

@@ -69,6 +69,11 @@ func TestAWorkerThatDiesBetweenTwoWritesIsRepaired(t *testing.T) {
 				t.Error("all files in the target are favourites: none was met before it was marked")
 			}
 		}),
+		"report in the target and final state in the ledger": completes(failpoint.Reported, func(t *testing.T, m *move) {
+			if len(m.cozy.Reports()) != 1 || m.state(t) != "running" {
+				t.Errorf("%d reports, the ledger says %s", len(m.cozy.Reports()), m.state(t))
+			}
+		}),
 		"final state in the ledger and tracking document": completes(failpoint.Finished, func(t *testing.T, m *move) {
 			if doc := m.cozy.Tracking(m.id); m.state(t) != "completed" || doc.Status.Final() {
 				t.Errorf("the ledger says %s, the tracking document %s", m.state(t), doc.Status)
@@ -87,6 +92,9 @@ func TestAWorkerThatDiesBetweenTwoWritesIsRepaired(t *testing.T) {
 			m.mark(t)
 			m.slow(30 * time.Millisecond)
 			crossWindow(t, m, w)
+			if reports := m.cozy.Reports(); len(reports) != 1 {
+				t.Errorf("%d reports, want one", len(reports))
+			}
 			aftermath(t, m)
 			if left := m.unmarked(t); w.ends == contract.StatusCompleted && len(left) > 0 {
 				t.Errorf("no favourites are %q", left)
@@ -98,7 +106,7 @@ func TestAWorkerThatDiesBetweenTwoWritesIsRepaired(t *testing.T) {
 // crossWindow lets a worker die in a window and another one repair it.
 func crossWindow(t *testing.T, m *move, w window) {
 	t.Helper()
-	settings := with(quick(), rig.Env{"LEASE_TTL": "3s"})
+	settings := with(quick(), rig.Env{"LEASE_TTL": "3s", "REPORT": "always"})
 	dying := failpoints.StartMigrator(m.Rig, w.at, settings)
 	w.moves(t, m)
 	dying.AwaitCrash(t, rig.Patience)

@@ -13,7 +13,9 @@ import (
 	"example.org/ncm/pkg/stack"
 	"example.org/ncm/pkg/telemetry"
 	"example.org/ncm/services/migrator/internal/instance"
+	"example.org/ncm/services/migrator/internal/report"
 	"example.org/ncm/services/migrator/internal/transfer"
+	"example.org/ncm/services/migrator/internal/worker"
 )
 
 // RunConfig holds the settings of `migrator run`.
@@ -56,6 +58,8 @@ type SidesConfig struct {
 	KindsConfig
 
 	OnChanged string `envconfig:"ON_CHANGED" default:"keep-both" desc:"what a further migration does with a file that changed since the last one: keep-both copies it beside, overwrite makes it a new version (never of a file that was changed in the Cozy), skip leaves it out"`
+
+	Report string `envconfig:"REPORT" default:"needed" desc:"when a migration leaves 'Migration report.csv' in its target folder: always, needed (something failed, was skipped or renamed, or has a note) or never"`
 
 	AllowHTTP     bool           `envconfig:"ALLOW_HTTP_NEXTCLOUD" default:"false" desc:"allow Nextclouds without TLS, for development"`
 	AllowedRanges []netip.Prefix `envconfig:"ALLOWED_PRIVATE_RANGES" desc:"networks such as 10.1.0.0/16 that a Nextcloud may be in although they are not public"`
@@ -108,6 +112,9 @@ func (c *SidesConfig) validate() error {
 	if !transfer.OnChanged(c.OnChanged).Known() {
 		faults = append(faults, errors.New("ON_CHANGED: keep-both, overwrite or skip"))
 	}
+	if !worker.Report(c.Report).Known() {
+		faults = append(faults, errors.New("REPORT: always, needed or never"))
+	}
 	switch {
 	case c.Mode != modeFiles && c.Mode != modeStack:
 		faults = append(faults, errors.New("TRANSFER_MODE: files or stack"))
@@ -115,6 +122,14 @@ func (c *SidesConfig) validate() error {
 		faults = append(faults, errors.New("TRANSFER_MODE: stack can't tell what SHARED_FILES, GROUP_FOLDERS and EXTERNAL_STORAGES would skip"))
 	}
 	return errors.Join(append(faults, c.Settings.Validate(), c.KindsConfig.validate())...)
+}
+
+// remarks are for the head of each report.
+func (c *SidesConfig) remarks() []string {
+	if c.Mode == modeStack {
+		return []string{report.StackMode}
+	}
+	return nil
 }
 
 func atLeastOne(settings map[string]int) (faults []error) {

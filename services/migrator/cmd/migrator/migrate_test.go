@@ -95,6 +95,7 @@ func newWorldOn(t *testing.T, ledger *postgres.Ledger) *world {
 			StackAddress:  []string{".cozy.test=" + target.Listener.Addr().String()},
 			StackAdminURL: admin.URL, StackAdminUser: "admin", StackAdminPassword: "planted-admin-password", TokenTTL: time.Hour,
 		},
+		Report:    string(worker.ReportNever),
 		Transfers: 8, Listers: 2, Requests: 16, AllowHTTP: true, AllowedRanges: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	}}
 	return w
@@ -136,7 +137,8 @@ func (w *world) start(t *testing.T) (stop func()) {
 		Metrics: worker.NewMetrics(prometheus.NewRegistry()),
 		Slots:   2, Transfers: w.cfg.Transfers, Listers: w.cfg.Listers, Attempts: 5,
 		OnChanged: transfer.OnChanged(w.cfg.OnChanged),
-		LeaseTTL:  3 * time.Second, Poll: 50 * time.Millisecond,
+		Report:    worker.Report(w.cfg.Report), Remarks: w.cfg.remarks(),
+		LeaseTTL: 3 * time.Second, Poll: 50 * time.Millisecond,
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup

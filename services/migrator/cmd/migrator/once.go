@@ -252,6 +252,7 @@ func (o *once) work(ctx context.Context, id string) error {
 		Metrics:   worker.NewMetrics(prometheus.NewRegistry()),
 		Transfers: o.cfg.Transfers, Listers: o.cfg.Listers, Attempts: o.cfg.Attempts, Archives: o.cfg.Archives, Trees: o.cfg.Trees,
 		OnChanged: transfer.OnChanged(o.cfg.OnChanged),
+		Report:    worker.Report(o.cfg.Report), Remarks: o.cfg.remarks(),
 	})
 	working, stop := context.WithCancel(ctx)
 	defer stop()

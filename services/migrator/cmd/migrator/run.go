@@ -90,7 +90,8 @@ func assemble(ctx context.Context, cfg *RunConfig, ledger *postgres.Ledger, prov
 		Tracer:  tracing.Tracer(provider),
 		Slots:   cfg.Slots, Transfers: cfg.Transfers, Listers: cfg.Listers, Attempts: cfg.Attempts, Archives: cfg.Archives, Trees: cfg.Trees,
 		OnChanged: transfer.OnChanged(cfg.OnChanged),
-		LeaseTTL:  cfg.LeaseTTL, SliceTime: cfg.SliceTime, DrainGrace: cfg.DrainGrace,
+		Report:    worker.Report(cfg.Report), Remarks: cfg.remarks(),
+		LeaseTTL: cfg.LeaseTTL, SliceTime: cfg.SliceTime, DrainGrace: cfg.DrainGrace,
 	})
 	consumer, err := newConsumer(cfg, ledger, ends, registry, provider, logger)
 	if err != nil {

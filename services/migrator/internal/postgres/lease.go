@@ -172,6 +172,7 @@ func (l *Ledger) Finish(ctx context.Context, lease transfer.Lease, final transfe
 				state = @state,
 				failure_reason = nullif(@reason, ''),
 				bytes_missing = @missing,
+				report_missing = nullif(@unreported, ''),
 				pause_reason = NULL,
 				finished_at = now(),
 				lease_owner = NULL,
@@ -182,7 +183,9 @@ func (l *Ledger) Finish(ctx context.Context, lease transfer.Lease, final transfe
 			FROM m WHERE migration.id = m.id AND m.done
 		)
 		SELECT done FROM m`,
-		fence(lease, pgx.NamedArgs{"state": string(final.State), "reason": string(final.Reason), "missing": final.Missing}))
+		fence(lease, pgx.NamedArgs{
+			"state": string(final.State), "reason": string(final.Reason), "missing": final.Missing, "unreported": string(final.Unreported),
+		}))
 	if err == nil && !ok {
 		err = transfer.ErrLeaseLost
 	}

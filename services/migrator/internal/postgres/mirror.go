@@ -14,6 +14,8 @@ type snapshot struct {
 	ID, Instance, AccountID, SourcePath, TargetDir, State string
 
 	FailureReason, PauseReason *string
+	ReportName, ReportMissing  *string
+	ReportMD5                  []byte `db:"report_md5"`
 	ReopenedFrom               string
 	CancelRequestedAt          *time.Time
 	StartedAt, FinishedAt      *time.Time
@@ -33,7 +35,7 @@ type snapshot struct {
 func (l *Ledger) Snapshot(ctx context.Context, id string) (s transfer.Snapshot, ok bool, err error) {
 	row, ok, err := one[snapshot](ctx, l, `
 		SELECT id, instance, account_id, source_path, target_dir, state, failure_reason, pause_reason, bytes_missing,
-			coalesce(reopened_from, '') AS reopened_from,
+			report_name, report_md5, report_missing, coalesce(reopened_from, '') AS reopened_from,
 			cancel_requested_at, started_at, finished_at, due_at, pauses, lease_term,
 			files_total, files_done, files_failed, files_skipped,
 			folders_failed, folders_skipped, folders_total, folders_listed,
@@ -62,7 +64,8 @@ func (r snapshot) snapshot() transfer.Snapshot {
 		State:         transfer.State(r.State),
 		FailureReason: reason(r.FailureReason), PauseReason: reason(r.PauseReason),
 		BytesMissing: r.BytesMissing,
-		DueAt:        r.DueAt, StartedAt: orZero(r.StartedAt), FinishedAt: orZero(r.FinishedAt),
+		Report:       orEmpty(r.ReportName), ReportMD5: r.ReportMD5, Unreported: reason(r.ReportMissing),
+		DueAt: r.DueAt, StartedAt: orZero(r.StartedAt), FinishedAt: orZero(r.FinishedAt),
 		FilesTotal: r.FilesTotal, FilesDone: r.FilesDone, FilesFailed: r.FilesFailed, FilesSkipped: r.FilesSkipped,
 		FoldersFailed: r.FoldersFailed, FoldersSkipped: r.FoldersSkipped,
 		FoldersTotal: r.FoldersTotal, FoldersListed: r.FoldersListed,

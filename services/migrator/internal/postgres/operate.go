@@ -153,6 +153,7 @@ const reopen = `
 		finished_at = NULL,
 		failure_reason = NULL,
 		bytes_missing = 0,
+		report_missing = NULL,
 		pause_reason = NULL,
 		pauses = 0,
 		due_at = now(),

@@ -10,8 +10,9 @@ import (
 	"example.org/ncm/services/migrator/internal/transfer"
 )
 
-// linesPage is how many rows of the report are read at once.
-const linesPage = 2000
+// linesPage is how many rows of the report are read at once. PostgreSQL compares
+// each with the folders of its page, so that larger pages cost more than they save.
+const linesPage = 500
 
 // Lines gives entries of a migration to yield: folders first, then files, each in
 // the order of their ids. An error of yield ends it and is returned as it is.
@@ -38,6 +39,16 @@ func (l *Ledger) Lines(ctx context.Context, id string, which transfer.Lines, yie
 		}
 	}
 	return nil
+}
+
+// Report notes under which name a report with that MD5 is about to be written.
+func (l *Ledger) Report(ctx context.Context, lease transfer.Lease, name string, md5 []byte) error {
+	return l.fenced(ctx, `
+		UPDATE migration SET
+			report_name = @name,
+			report_md5 = @md5
+		WHERE id = @id AND lease_term = @term AND lease_owner = @owner`,
+		fence(lease, pgx.NamedArgs{"name": name, "md5": md5}))
 }
 
 // lineRow is what both queries give.

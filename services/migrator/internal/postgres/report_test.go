@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"example.org/ncm/services/migrator/internal/operate"
 	"example.org/ncm/services/migrator/internal/postgrestest"
 	"example.org/ncm/services/migrator/internal/transfer"
 )
@@ -18,8 +19,14 @@ func TestLinesTellEachEntryOnceWithItsPathInTheTarget(t *testing.T) {
 	l := postgrestest.Ledger(t)
 	_, slice, root := open(t, l, "m1", "alice", "account", "root")
 	page := transfer.Page{Folder: root, Complete: true, Entries: []transfer.Entry{
-		{Name: "ok"}, {Name: "taken"}, {Name: "noted"}, {Name: "bad"}, {Name: "left"}, {Name: "pending"},
-		{Name: "d:1", Folder: true}, {Name: "vault", Folder: true, SkipReason: "encrypted"},
+		{Name: "ok"},
+		{Name: "taken"},
+		{Name: "noted"},
+		{Name: "bad"},
+		{Name: "left"},
+		{Name: "pending"},
+		{Name: "d:1", Folder: true},
+		{Name: "vault", Folder: true, SkipReason: "encrypted"},
 	}}
 	page.Entries[4].SkipReason = "of somebody else"
 	addPage(t, slice, page)
@@ -92,5 +99,32 @@ func TestLinesTellEachEntryOnceWithItsPathInTheTarget(t *testing.T) {
 	stop := errors.New("enough")
 	if err := l.Lines(t.Context(), "m1", transfer.LinesRest, func(transfer.Line) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("after an error of its reader it gave %v", err)
+	}
+}
+
+func TestARetryKeepsTheNoteOfAReportAndForgetsWhyThereIsNone(t *testing.T) {
+	t.Parallel()
+	l := postgrestest.Ledger(t)
+	lease, _, _ := open(t, l, "m1", "alice", "account", "root")
+	for _, name := range []string{"a.csv", "a (2).csv"} {
+		if err := l.Report(t.Context(), lease, name, []byte(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	final := transfer.Final{State: transfer.StateFailed, Reason: transfer.ReasonQuota, Unreported: transfer.ReasonQuota}
+	if done, err := l.Finish(t.Context(), lease, final); err != nil || !done {
+		t.Fatal(done, err)
+	}
+	if s := state(t, l, "m1"); s.Report != "a (2).csv" || string(s.ReportMD5) != s.Report || s.Unreported != transfer.ReasonQuota {
+		t.Errorf("report %q with MD5 %q, missing because %q", s.Report, s.ReportMD5, s.Unreported)
+	}
+	if err := l.Mirrored(t.Context(), "m1", lease.Term, state(t, l, "m1").Changed); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := (operate.Operator{Ledger: l}).Retry(t.Context(), "m1", false); err != nil {
+		t.Fatal(err)
+	}
+	if s := state(t, l, "m1"); s.Report != "a (2).csv" || s.Unreported != "" {
+		t.Errorf("after a retry: report %q, missing because %q", s.Report, s.Unreported)
 	}
 }

@@ -3,14 +3,23 @@
 package report
 
 import (
+	"bufio"
 	"encoding/csv"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
 
 	"example.org/ncm/services/migrator/internal/transfer"
 )
+
+// Name is what the report is called in the target folder.
+const Name = "Migration report.csv"
+
+// StackMode is the remark on migrations of which the stack copied the files.
+const StackMode = "The Cozy fetched the files by itself: dates, favourites, tags and checksums of the Nextcloud are not kept in this mode. " +
+	"The dates of files are those of their copies, and only their sizes were compared."
 
 // Row is one entry of a report.
 type Row struct {
@@ -60,6 +69,12 @@ func NewCSV(w io.Writer) *CSV {
 	return c
 }
 
+// Remark writes a row about all of it: words in the column of reasons alone, so that
+// the table stays one.
+func (c *CSV) Remark(words string) error {
+	return c.csv.Write([]string{"", "remark", cell(words), "", "", ""})
+}
+
 // Write writes one row.
 func (c *CSV) Write(r Row) error {
 	return c.csv.Write([]string{cell(r.Path), r.Result, cell(r.Reason), strconv.FormatInt(r.Size, 10), r.MD5, cell(r.TargetPath)})
@@ -69,6 +84,35 @@ func (c *CSV) Write(r Row) error {
 func (c *CSV) Close() error {
 	c.csv.Flush()
 	return c.csv.Error()
+}
+
+// Write writes the report of a migration for people: what is to be said of all of
+// it, then the entries with problems, then the rest. It begins with the byte order
+// mark, without which spreadsheets take it for another encoding. lines gives the
+// entries to yield. The same entries give the same bytes.
+func Write(
+	w io.Writer, s transfer.Snapshot, remarks []string, lines func(which transfer.Lines, yield func(transfer.Line) error) error,
+) error {
+	out := bufio.NewWriterSize(w, 64<<10)
+	_, _ = out.WriteString("\ufeff") // an error stays with the buffer
+	table := NewCSV(out)
+	// The id makes reports of reruns that met the same problems different files.
+	head := fmt.Sprintf("Migration of %s to %s, begun %s, number %s",
+		s.SourcePath, s.TargetDir, s.StartedAt.UTC().Format("2006-01-02 15:04 MST"), s.ID)
+	for _, words := range append([]string{head}, remarks...) {
+		if err := table.Remark(words); err != nil {
+			return err
+		}
+	}
+	for _, which := range []transfer.Lines{transfer.LinesProblems, transfer.LinesRest} {
+		if err := lines(which, func(l transfer.Line) error { return table.Write(NewRow(s, l)) }); err != nil {
+			return err
+		}
+	}
+	if err := table.Close(); err != nil {
+		return err
+	}
+	return out.Flush()
 }
 
 // cell defuses text that a spreadsheet would take for a formula, and shows control

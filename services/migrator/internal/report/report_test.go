@@ -2,8 +2,11 @@ package report_test
 
 import (
 	"encoding/csv"
+	"errors"
+	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -87,3 +90,48 @@ func TestTablesAreReadBackAndRunNothing(t *testing.T) {
 		t.Errorf("cells (-want +got):\n%s", diff)
 	}
 }
+
+func TestAReportForPeopleIsATableToo(t *testing.T) {
+	t.Parallel()
+	s := transfer.Snapshot{
+		Migration: transfer.Migration{ID: "m1", SourcePath: "/Photos", TargetDir: "/Nextcloud"},
+		StartedAt: time.Date(2026, 11, 23, 12, 0, 0, 0, time.FixedZone("", 3600)),
+	}
+	lines := map[transfer.Lines]transfer.Line{
+		transfer.LinesProblems: {Path: "=a", TargetPath: "=a", Outcome: transfer.Failed, Reason: string(transfer.ReasonForbidden), Size: 2},
+		transfer.LinesRest:     {Path: "b", TargetPath: "b", Outcome: transfer.Done, Size: 1, MD5: []byte{1}},
+	}
+	write := func(w io.Writer) error {
+		return report.Write(w, s, []string{"=a remark"}, func(which transfer.Lines, yield func(transfer.Line) error) error {
+			return yield(lines[which])
+		})
+	}
+	var out strings.Builder
+	if err := write(&out); err != nil {
+		t.Fatal(err)
+	}
+	text, marked := strings.CutPrefix(out.String(), "\ufeff")
+	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil || !marked {
+		t.Fatalf("mark %v, %v", marked, err)
+	}
+	want := [][]string{
+		{"path", "result", "reason", "size", "md5", "target path"},
+		{"", "remark", "Migration of /Photos to /Nextcloud, begun 2026-11-23 11:00 UTC, number m1", "", "", ""},
+		{"", "remark", "'=a remark", "", "", ""},
+		{"/Photos/=a", "failed", transfer.ReasonForbidden.Message(), "2", "", ""},
+		{"/Photos/b", "imported", "", "1", "01", ""},
+	}
+	if diff := cmp.Diff(want, rows); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+	if err := write(broken{}); !errors.Is(err, errBroken) {
+		t.Errorf("a writer that fails: %v", err)
+	}
+}
+
+var errBroken = errors.New("broken")
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, errBroken }

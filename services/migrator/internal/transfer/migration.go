@@ -51,6 +51,8 @@ type Final struct {
 	State   State
 	Reason  Reason // with StateFailed
 	Missing int64  // with ReasonQuota: bytes of room that lack, 0 when it is not known
+	// Unreported is why there is no report although there should be one.
+	Unreported Reason
 }
 
 // Snapshot is a migration's row as one moment saw it, for the mirror.
@@ -60,6 +62,9 @@ type Snapshot struct {
 	State         State
 	FailureReason Reason // with state failed
 	BytesMissing  int64  // with ReasonQuota
+	Report        string // name of the report in the target folder, once it may be there
+	ReportMD5     []byte
+	Unreported    Reason // as in Final
 	PauseReason   Reason // while a side is down
 	DueAt         time.Time
 	StartedAt     time.Time // zero when it did not start

@@ -34,9 +34,12 @@ type ledger struct {
 	refusal  error // of Begin
 	failed   []transfer.Notice
 	skipped  []transfer.Notice
+	lines    []transfer.Line // all of them problems
+	stuck    bool            // Lines gives nothing until its context ends
 
 	mu       sync.Mutex
 	claimed  bool
+	asked    bool // for lines
 	began    string
 	mirrored int64
 	settled  chan settled
@@ -99,6 +102,7 @@ func (l *ledger) Begin(_ context.Context, _ transfer.Lease, targetDir string) er
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.began = targetDir
+	l.snapshot.Started, l.snapshot.TargetDir = true, targetDir
 	return l.refusal
 }
 
@@ -116,11 +120,52 @@ func (l *ledger) CopiedBefore(context.Context, transfer.Migration) (int64, error
 func (l *ledger) Finish(_ context.Context, _ transfer.Lease, final transfer.Final) (bool, error) {
 	l.mu.Lock()
 	l.snapshot.State, l.snapshot.FailureReason, l.snapshot.FinishedAt = final.State, final.Reason, time.Now()
-	l.snapshot.BytesMissing = final.Missing
+	l.snapshot.BytesMissing, l.snapshot.Unreported = final.Missing, final.Unreported
 	l.snapshot.Changed++
 	l.mu.Unlock()
 	l.settled <- settled{State: final.State, Reason: final.Reason}
 	return true, nil
+}
+
+func (l *ledger) Lines(ctx context.Context, _ string, which transfer.Lines, yield func(transfer.Line) error) error {
+	if which != transfer.LinesProblems {
+		return nil
+	}
+	l.mu.Lock()
+	l.asked = true
+	l.mu.Unlock()
+	if l.stuck {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	for _, line := range l.lines {
+		if err := yield(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isStuck says whether somebody waits for lines, or has.
+func (l *ledger) isStuck() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stuck && l.asked
+}
+
+// reopen makes the migration due again, as a retry does.
+func (l *ledger) reopen() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.claimed, l.snapshot.State, l.snapshot.FinishedAt = false, transfer.StateRunning, time.Time{}
+	l.lease.ReopenedFrom, l.snapshot.ReopenedFrom = transfer.StateCompleted, transfer.StateCompleted
+}
+
+func (l *ledger) Report(_ context.Context, _ transfer.Lease, name string, md5 []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.snapshot.Report, l.snapshot.ReportMD5 = name, md5
+	return nil
 }
 
 func (l *ledger) Snapshot(context.Context, string) (transfer.Snapshot, bool, error) {
@@ -229,13 +274,20 @@ type bench struct {
 
 func start(t *testing.T, l *ledger, s *sides) *bench {
 	t.Helper()
+	return startWith(t, l, s, func(*worker.Config) {})
+}
+
+func startWith(t *testing.T, l *ledger, s *sides, set func(*worker.Config)) *bench {
+	t.Helper()
 	entries := transfertest.NewLedger()
-	w := worker.New(worker.Config{
+	cfg := worker.Config{
 		Owner: "w", Ledger: l, Sides: s, Slots: 1, Transfers: 4, Listers: 1, Attempts: 5,
 		Slice:   func(transfer.Lease) transfer.Ledger { return entries },
 		Logger:  slog.New(slog.DiscardHandler),
 		Metrics: worker.NewMetrics(prometheus.NewRegistry()),
-	})
+	}
+	set(&cfg)
+	w := worker.New(cfg)
 	ctx, cancel := context.WithCancel(t.Context())
 	b := &bench{ledger: l, sides: s, worker: w, stop: cancel, stopped: make(chan struct{})}
 	go func() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"path"
 	"time"
 
 	"example.org/ncm/pkg/contract"
@@ -121,6 +122,14 @@ func fill(doc *contract.Tracking, s transfer.Snapshot, failed, skipped []transfe
 	doc.PauseReason, doc.FailureReason = "", "" // a retry may have undone a failure
 	if s.PauseReason != "" && s.FinishedAt.IsZero() {
 		doc.PauseReason = s.PauseReason.Message()
+	}
+	doc.Report, doc.ReportMissing = "", ""
+	switch {
+	case s.FinishedAt.IsZero():
+	case s.Unreported != "":
+		doc.ReportMissing = "The report could not be written: " + s.Unreported.Message()
+	case s.Report != "":
+		doc.Report = path.Join(s.TargetDir, s.Report)
 	}
 	switch s.State {
 	case transfer.StateFailed:

@@ -16,6 +16,7 @@ type Ledger interface {
 	Admissions
 	Leases
 	Mirrored
+	Reported
 }
 
 // Admissions records what the messages ask for. Idempotent.
@@ -54,6 +55,15 @@ type Mirrored interface {
 	Mirrored(ctx context.Context, id string, term, changed int64) error
 	// Behind takes migrations that nobody works on and whose document is behind.
 	Behind(ctx context.Context, heartbeat time.Duration, limit int) ([]string, error)
+}
+
+// Reported is what the report is made of, and where it is noted.
+type Reported interface {
+	// Lines gives entries to yield, always in the same order. An error of yield ends
+	// it and is returned as it is.
+	Lines(ctx context.Context, id string, which transfer.Lines, yield func(transfer.Line) error) error
+	// Report notes under which name a report of that MD5 is about to be written.
+	Report(ctx context.Context, lease transfer.Lease, name string, md5 []byte) error
 }
 
 // ErrNoDocument is wrapped when a tracking document does not exist.

@@ -53,10 +53,8 @@ func (w *Worker) serve(stop context.Context, lease transfer.Lease, takenOver boo
 	end, err := w.work(bounded, lease, h.drain)
 	ctx = tracing.WithBudget(ctx, endSpans)
 	s := w.settlement(ctx, lease, end, err)
-	if lease.Orphaned && s.readable() {
-		if err := w.recount(ctx, lease); err != nil {
-			log.WarnContext(ctx, "what an earlier holder sent may be uncounted", "error", err)
-		}
+	if s.state != "" {
+		s = w.conclude(ctx, stop, lease, s, log)
 	}
 	if err := w.settle(ctx, lease, s); err != nil {
 		log.WarnContext(ctx, "slice not settled", "error", err)
@@ -87,14 +85,8 @@ func (s settlement) readable() bool {
 	return s.state == transfer.StateCanceled || s.reason == transfer.ReasonQuota || s.reason == transfer.ReasonWithdrawn
 }
 
-// recount counts what an earlier holder sent and could not record, for as long as a
-// lease lasts that is prolonged once more: nobody renews that of a slice that was cut
-// short.
+// recount counts what an earlier holder sent and could not record.
 func (w *Worker) recount(ctx context.Context, lease transfer.Lease) error {
-	ctx = context.WithoutCancel(ctx)
-	if _, err := w.cfg.Ledger.Renew(ctx, lease, w.cfg.LeaseTTL); err != nil {
-		return fmt.Errorf("prolong the lease: %w", err)
-	}
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.LeaseTTL/2)
 	defer cancel()
 	instance, err := w.cfg.Sides.Instance(lease.Instance)
@@ -306,6 +298,8 @@ type settlement struct {
 	lost   bool
 	wait   time.Duration
 	pauses int
+
+	unreported transfer.Reason // why there is no report although there should be
 }
 
 // settlement decides from the slice's end.
@@ -388,7 +382,7 @@ func (w *Worker) settle(ctx context.Context, lease transfer.Lease, s settlement)
 	if s.state == "" {
 		return w.cfg.Ledger.Release(ctx, lease, s.wait, s.pauses, s.reason)
 	}
-	done, err := w.cfg.Ledger.Finish(ctx, lease, transfer.Final{State: s.state, Reason: s.reason, Missing: s.miss})
+	done, err := w.cfg.Ledger.Finish(ctx, lease, transfer.Final{State: s.state, Reason: s.reason, Missing: s.miss, Unreported: s.unreported})
 	if err == nil && !done {
 		return w.cfg.Ledger.Release(ctx, lease, 0, 0, "")
 	}

@@ -35,6 +35,9 @@ type Config struct {
 
 	OnChanged transfer.OnChanged // KeepBoth when empty
 
+	Report  Report   // ReportNeeded when empty
+	Remarks []string // for the head of each report
+
 	LeaseTTL   time.Duration // 15 s when zero
 	SliceTime  time.Duration // a slice ends after this when others wait; 1 min when zero
 	Poll       time.Duration // how often an idle slot looks for due work; 2 s when zero

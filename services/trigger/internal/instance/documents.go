@@ -49,6 +49,7 @@ func brief() []string {
 		"created_at", "requested_at", "started_at", "finished_at", "last_heartbeat_at",
 		"cancel_requested", "canceled_at", "source_deleted_at", "source_deleting_at",
 		"schema_version", "errors_truncated_count", "skipped_truncated_count", "failure_reason", "pause_reason",
+		"report", "report_missing",
 	}
 }
 
