@@ -41,6 +41,7 @@ func (c *call) makeDir(parentID string) error {
 	dir.tags = splitTags(c.query().Get("Tags"))
 	dir.meta = c.inst.signedMetadata(dir.meta.CreatedAt, g.slug)
 	c.setSource(&dir.meta)
+	c.inst.gate.spend(c.r.Context(), c.inst.gate.profile.Directory)
 
 	c.inst.mu.Lock()
 	err = c.inst.addDir(dir, c.inst.tree.dir(parentID))

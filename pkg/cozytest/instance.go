@@ -59,7 +59,7 @@ func newInstance(s *Stack, host string, o InstanceOptions) *Instance {
 	inst := &Instance{
 		stack: s, host: host, pageURL: "http://" + host + "/", name: o.PublicName,
 		apps: installApps(append(DefaultApps(), o.Apps...), now),
-		gate: newGate(o), ids: newIDSource(),
+		gate: newGate(o, s.config.Profile), ids: newIDSource(),
 		making:    make(map[string]bool),
 		uploadMDs: make(map[string]json.RawMessage),
 	}

@@ -29,6 +29,7 @@ func (c *call) overwrite(id string) error {
 		return err
 	}
 	fresh.blob = received
+	c.inst.gate.spend(c.r.Context(), c.inst.gate.profile.Upload)
 	doc, err := c.replace(id, fresh, g)
 	if err != nil {
 		c.inst.stack.blobs.remove(received.key)

@@ -33,6 +33,8 @@ type Config struct {
 	TokenTTL time.Duration
 	// Latency is waited before each request is looked at.
 	Latency time.Duration
+	// Profile is what requests cost on each instance; the zero value costs nothing.
+	Profile Profile
 	// RecursiveRace is how long a recursive creation of directories stays
 	// open to the race of its real model: calls that overlap it answer 404.
 	// Zero: 2 milliseconds; negative: none.

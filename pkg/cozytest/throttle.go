@@ -1,6 +1,7 @@
 package cozytest
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net/http"
@@ -14,25 +15,30 @@ type gate struct {
 	slots    chan struct{} // nil: no limit
 	requests *rate.Limiter // nil: no limit
 	bytes    *rate.Limiter // nil: no limit
+	work     *rate.Limiter // in microseconds; nil: no limit
+	profile  Profile
 }
 
-func newGate(o InstanceOptions) *gate {
-	g := new(gate)
+func newGate(o InstanceOptions, p Profile) *gate {
+	g := &gate{profile: p, work: p.servers()}
 	if o.MaxInFlight > 0 {
 		g.slots = make(chan struct{}, o.MaxInFlight)
 	}
 	if o.RequestsPerSecond > 0 {
 		g.requests = rate.NewLimiter(rate.Limit(o.RequestsPerSecond), 1)
 	}
-	g.bytes = newBandwidth(o.BytesPerSecond)
+	g.bytes = newBandwidth(cmp.Or(o.BytesPerSecond, p.BytesPerSecond))
 	return g
 }
+
+// burstsPerSecond leaves room for the delays of a busy machine.
+const burstsPerSecond = 50
 
 func newBandwidth(bytesPerSecond int64) *rate.Limiter {
 	if bytesPerSecond <= 0 {
 		return nil
 	}
-	return rate.NewLimiter(rate.Limit(bytesPerSecond), bufferSize)
+	return rate.NewLimiter(rate.Limit(bytesPerSecond), max(bufferSize, int(bytesPerSecond/burstsPerSecond)))
 }
 
 // enter waits for a place; it fails when the client goes away.

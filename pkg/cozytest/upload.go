@@ -53,6 +53,7 @@ func (c *call) upload(parentID string) error {
 		return err
 	}
 	file.blob = received
+	c.inst.gate.spend(c.r.Context(), c.inst.gate.profile.Upload)
 	res, err := c.inst.addFile(file, parentID)
 	if err != nil {
 		c.inst.stack.blobs.remove(received.key)

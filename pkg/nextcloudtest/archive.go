@@ -63,7 +63,7 @@ func (s *Server) getArchive(w http.ResponseWriter, q *request, dir entry, kind a
 	if kind == archiveTar {
 		out = &tarArchiver{Writer: tar.NewWriter(buf)}
 	}
-	if err := q.pack(out, members); err != nil {
+	if err := q.pack(s.costly(q.Request, out), members); err != nil {
 		_, _ = buf.WriteString(err.xml())
 	}
 	_ = buf.Flush()
@@ -186,6 +186,27 @@ func (q *request) packFile(out archiver, m member) *davError {
 	return nil
 }
 
+// costly is an archiver whose files cost what they do on the simulated machine.
+func (s *Server) costly(r *http.Request, out archiver) archiver {
+	if s.cfg.Profile.Member <= 0 {
+		return out
+	}
+	return &costlyArchiver{out, startClock(r), s.cfg.Profile.Member}
+}
+
+type costlyArchiver struct {
+	archiver
+	clock clock
+	each  time.Duration
+}
+
+func (c *costlyArchiver) file(name string, mtime time.Time, size int64, content io.Reader) error {
+	if !c.clock.spend(c.each) {
+		return errArchiveGone
+	}
+	return c.archiver.file(name, mtime, size, content)
+}
+
 // tarArchiver breaks at the first folder, as the real server does.
 type tarArchiver struct{ *tar.Writer }
 
@@ -240,7 +261,7 @@ func (s *Server) serveOldDownload(w http.ResponseWriter, r *http.Request) {
 	setArchiveHeaders(w.Header(), name, archiveZip)
 	w.WriteHeader(http.StatusOK)
 	buf := bufio.NewWriterSize(w, 32<<10)
-	_ = q.pack(&zipWriter{out: buf}, members) // this version says nothing in the body
+	_ = q.pack(s.costly(r, &zipWriter{out: buf}), members) // this version says nothing in the body
 	_ = buf.Flush()
 	flush(w)
 }

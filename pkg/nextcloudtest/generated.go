@@ -13,19 +13,21 @@ import (
 	"time"
 )
 
-// perFolder is how many files AddGeneratedTree puts in one folder.
-const perFolder = 1000
+// manyPerFolder is how many files AddGeneratedTree puts in one folder.
+const manyPerFolder = 1000
 
 // rule offers entries that are on no disk: one file, or a tree of files of one
 // size whose names, ids and contents follow from their number.
 type rule struct {
-	root    string // path of the file or of the tree's top folder
-	files   int    // 0: one file
-	folders int    // 0: the files are in the top folder
-	size    int64
-	seed    uint64
-	firstID int64
-	mtime   time.Time
+	root      string // path of the file or of the tree's top folder
+	files     int    // 0: one file
+	folders   int    // 0: the files are in the top folder
+	perFolder int
+	closed    bool // the user may not read the files
+	size      int64
+	seed      uint64
+	firstID   int64
+	mtime     time.Time
 }
 
 // AddGenerated offers a file of pseudo random bytes that follow from the seed.
@@ -37,8 +39,15 @@ func (s *Server) AddGenerated(user, p string, size int64, seed uint64) error {
 // AddGeneratedTree offers a folder of files of one size each, 1,000 in a
 // sub-folder, and needs the same memory for ten and for a million files.
 func (s *Server) AddGeneratedTree(user, p string, files int, size int64) error {
-	folders := (files + perFolder - 1) / perFolder
-	return s.addRule(user, &rule{root: cleanPath(p), files: files, folders: folders, size: size})
+	folders := (files + manyPerFolder - 1) / manyPerFolder
+	return s.addRule(user, &rule{root: cleanPath(p), files: files, folders: folders, perFolder: manyPerFolder, size: size})
+}
+
+// AddGeneratedFolders offers a folder of so many folders, with one file in each that
+// the user can see and may not read: a tree that is listed and not copied. It needs
+// flat memory as well.
+func (s *Server) AddGeneratedFolders(user, p string, folders int) error {
+	return s.addRule(user, &rule{root: cleanPath(p), files: folders, folders: folders, perFolder: 1, size: 1, closed: true})
 }
 
 // AddGeneratedFolder offers one flat folder of files of one size each, in flat
@@ -123,7 +132,7 @@ func (r *rule) folder(k int) entry {
 func (r *rule) file(i int) entry {
 	p := r.root + "/"
 	if r.folders > 0 {
-		p += numbered("d", i/perFolder, "") + "/"
+		p += numbered("d", i/r.perFolder, "") + "/"
 	}
 	return entry{
 		path: p + numbered("f", i, ".bin"), size: r.size, mtime: r.mtime.Add(-time.Duration(i) * time.Second),
@@ -169,7 +178,7 @@ func (r *rule) span(dir entry) (from, to int) {
 	if dir.path == r.root || !ok {
 		return 0, 0
 	}
-	return k * perFolder, min((k+1)*perFolder, r.files)
+	return k * r.perFolder, min((k+1)*r.perFolder, r.files)
 }
 
 func (r *rule) children(dir entry) iter.Seq2[entry, error] {

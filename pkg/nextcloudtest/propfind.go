@@ -44,6 +44,9 @@ func (s *Server) propfind(w http.ResponseWriter, q *request) error {
 
 // writeListing frames a multistatus. An error after the start can only cut it.
 func (s *Server) writeListing(w http.ResponseWriter, q *request, write func(io.Writer) error) error {
+	if s.cfg.Profile.Entry > 0 {
+		write = s.prepared(q.Request, write)
+	}
 	h := w.Header()
 	s.setListingHeaders(h, q.legacy)
 	h["Content-Type"] = []string{typeXML}

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Versions that the simulator can play.
@@ -54,15 +56,16 @@ type Config struct {
 // Server is a simulated Nextcloud, an http.Handler. All methods may be called
 // while requests are served.
 type Server struct {
-	cfg      Config
-	base     string // SubPath without a trailing slash
-	log      *slog.Logger
-	started  time.Time
-	accounts accounts
-	throttle throttle
-	faults   faults
-	stats    stats
-	gate     chan struct{}
+	cfg       Config
+	base      string // SubPath without a trailing slash
+	log       *slog.Logger
+	started   time.Time
+	accounts  accounts
+	throttle  throttle
+	faults    faults
+	stats     stats
+	gate      chan struct{}
+	bandwidth *rate.Limiter
 
 	properties map[xml.Name]property
 
@@ -90,6 +93,7 @@ func New(cfg Config) *Server {
 		stats:    newStats(),
 
 		properties: properties(),
+		bandwidth:  newBandwidth(cfg.Profile.BytesPerSecond),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -100,17 +100,20 @@ func (s *Server) simUsers(r *http.Request) error {
 // simGenerated offers a file, or with files a tree of them.
 func (s *Server) simGenerated(r *http.Request) error {
 	var in struct {
-		User  string `json:"user"`
-		Path  string `json:"path"`
-		Size  int64  `json:"size"`
-		Seed  uint64 `json:"seed"`
-		Files int    `json:"files"`
-		Flat  bool   `json:"flat"` // all in one folder
+		User    string `json:"user"`
+		Path    string `json:"path"`
+		Size    int64  `json:"size"`
+		Seed    uint64 `json:"seed"`
+		Files   int    `json:"files"`
+		Flat    bool   `json:"flat"`    // all in one folder
+		Folders int    `json:"folders"` // with one unreadable file each
 	}
 	if err := decode(r, &in); err != nil {
 		return err
 	}
 	switch {
+	case in.Folders > 0:
+		return s.AddGeneratedFolders(in.User, in.Path, in.Folders)
 	case in.Files > 0 && in.Flat:
 		return s.AddGeneratedFolder(in.User, in.Path, in.Files, in.Size)
 	case in.Files > 0:

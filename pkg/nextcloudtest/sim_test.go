@@ -6,10 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"example.org/ncm/pkg/nextcloudtest"
 )
@@ -59,28 +56,5 @@ func TestSimulatorIsOrderedOverHTTP(t *testing.T) {
 	c.ok(json.Unmarshal([]byte(order("GET", "stats", "", 200)), &stats))
 	if stats.Requests["GET"] != 2 || stats.Statuses[503] != 1 {
 		t.Errorf("stats %+v", stats)
-	}
-}
-
-func TestProfileLimitsWhatIsServedAtOnce(t *testing.T) {
-	t.Parallel()
-	c := newClient(t, nextcloudtest.Config{Profile: nextcloudtest.Profile{Workers: 2, Service: 10 * time.Millisecond}})
-	c.write("a.txt", "x")
-	start := time.Now()
-	var wg sync.WaitGroup
-	var failed atomic.Int64
-	for range 8 {
-		wg.Go(func() {
-			if a, err := c.call("GET", files+"a.txt", ""); err != nil || a.status != http.StatusOK {
-				failed.Add(1)
-			}
-		})
-	}
-	wg.Wait()
-	if failed.Load() > 0 {
-		t.Errorf("%d requests failed", failed.Load())
-	}
-	if took := time.Since(start); took < 40*time.Millisecond {
-		t.Errorf("8 requests of 10 ms by 2 workers took %v", took)
 	}
 }

@@ -63,6 +63,9 @@ func (x *subject) permissions() string {
 	if x.meta.permissions != "" {
 		return x.meta.permissions
 	}
+	if x.rule != nil && x.rule.closed && !x.dir {
+		return "RDNVW"
+	}
 	rights := "GDNVW"
 	if x.dir {
 		rights = "GDNVCK"

@@ -27,6 +27,8 @@ type config struct {
 	adminPassword           string
 	clouderyToken           string
 	tokenTTL, grace         time.Duration
+	nextcloudProfile        string
+	cozyProfile             string
 	logLevel                string
 }
 
@@ -45,6 +47,8 @@ func parse(args []string, getenv func(string) string) (*config, error) {
 	flags.StringVar(&c.adminPassword, "admin-password", "", "password of the admin API, whose user is admin; empty: nobody gets in")
 	flags.StringVar(&c.clouderyToken, "cloudery-token", "", "bearer token of the Cloudery; empty: nobody gets in")
 	flags.DurationVar(&c.tokenTTL, "token-ttl", 0, "life of the stack's tokens; 0: as a real stack's, 24h and 30m")
+	flags.StringVar(&c.nextcloudProfile, "nextcloud-profile", "", "recorded costs that requests to the Nextclouds have: nextcloud32; empty: none")
+	flags.StringVar(&c.cozyProfile, "cozy-profile", "", "recorded costs that requests to the stack have: cozy-stack; empty: none")
 	flags.DurationVar(&c.grace, "shutdown-grace", 5*time.Second, "how long requests may go on after a stop")
 	flags.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error; debug logs every request")
 	if err := fromEnvironment(flags, getenv); err != nil {
@@ -76,9 +80,13 @@ func fromEnvironment(flags *flag.FlagSet, getenv func(string) string) error {
 
 // newStack makes the Cozy stack with its instances.
 func (c *config) newStack(logger *slog.Logger) (*cozytest.Stack, error) {
+	profile, err := cozytest.ProfileNamed(c.cozyProfile)
+	if err != nil {
+		return nil, err
+	}
 	settings := cozytest.Config{
 		AdminUser: adminUser, AdminPassword: c.adminPassword, ClouderyToken: c.clouderyToken,
-		TokenTTL: c.tokenTTL, Logger: logger,
+		TokenTTL: c.tokenTTL, Profile: profile, Logger: logger,
 	}
 	if c.keep {
 		settings.Dir = filepath.Join(c.data, "cozy")
@@ -103,8 +111,12 @@ func (c *config) newStack(logger *slog.Logger) (*cozytest.Stack, error) {
 // newNextcloud makes one of the Nextclouds; all have the same users, each with
 // files of its own.
 func (c *config) newNextcloud(name, subPath string, logger *slog.Logger) (*nextcloudtest.Server, error) {
+	profile, err := nextcloudtest.ProfileNamed(c.nextcloudProfile)
+	if err != nil {
+		return nil, err
+	}
 	server := nextcloudtest.New(nextcloudtest.Config{
-		Dir: filepath.Join(c.data, name), SubPath: subPath, Checksums: c.checksums, Logger: logger,
+		Dir: filepath.Join(c.data, name), SubPath: subPath, Checksums: c.checksums, Profile: profile, Logger: logger,
 	})
 	for n, text := range list(c.users) {
 		fields := strings.Split(text, ":")
