@@ -173,6 +173,7 @@ func (w *Worker) mirrorWhile(ctx context.Context, h *holder, log *slog.Logger) {
 	tick := time.NewTicker(mirrorEvery)
 	defer tick.Stop()
 	started := time.Now()
+	var before transfer.Snapshot
 	for {
 		select {
 		case <-ctx.Done():
@@ -183,7 +184,13 @@ func (w *Worker) mirrorWhile(ctx context.Context, h *holder, log *slog.Logger) {
 		if err != nil || !ok || s.Term != h.lease.Term {
 			continue // the renewal finds out what is wrong
 		}
-		if s.Changed == s.Mirrored && time.Since(latest(started, h.mirrored)) < w.cfg.Heartbeat/2 {
+		quiet := time.Since(latest(started, h.mirrored))
+		near := quiet < longestQuiet && nearEnd(before, s)
+		before = s
+		if near {
+			continue
+		}
+		if s.Changed == s.Mirrored && quiet < w.cfg.Heartbeat/2 {
 			continue
 		}
 		err = w.mirror.write(ctx, h.lease.ID)
@@ -198,6 +205,19 @@ func (w *Worker) mirrorWhile(ctx context.Context, h *holder, log *slog.Logger) {
 		h.mirrored = time.Now()
 		tick.Reset(mirrorEvery)
 	}
+}
+
+// longestQuiet bounds how long a document waits for an end that seems near.
+const longestQuiet = 3 * mirrorEvery
+
+// nearEnd says whether a migration is over before the next write is due, if it goes on
+// as between two snapshots. Its document is left for the final state then, which would
+// have to wait after this write.
+func nearEnd(before, now transfer.Snapshot) bool {
+	listed := now.FoldersTotal > 0 && now.FoldersListed+now.FoldersFailed+now.FoldersSkipped >= now.FoldersTotal
+	files, bytes := now.FilesDone-before.FilesDone, now.BytesDone-before.BytesDone
+	left := now.FilesTotal - now.FilesDone - now.FilesFailed - now.FilesSkipped
+	return listed && left <= files && now.BytesTotal-now.BytesDone <= bytes
 }
 
 func latest(a, b time.Time) time.Time {

@@ -262,6 +262,45 @@ func TestTheDocumentIsWrittenAtMostOnceASecondAndAtTheEnd(t *testing.T) {
 	})
 }
 
+func TestAnEndThatIsNearIsNotKeptWaitingByAWriteBefore(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		done   int64 // of a hundred files, in the first second
+		writes int
+		took   time.Duration
+	}{
+		"near": {done: 60, writes: 1, took: 1500 * time.Millisecond},
+		"far":  {done: 40, writes: 2, took: 2 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l, s := newLedger(), newSides(map[string]string{"a": "1"})
+				l.snapshot.FoldersTotal, l.snapshot.FoldersListed, l.snapshot.FilesTotal = 1, 1, 100
+				s.source.Fault = func(call, _ string) error {
+					if call == "open" {
+						l.mu.Lock()
+						l.snapshot.Changed, l.snapshot.FilesDone = 2, c.done
+						l.mu.Unlock()
+						time.Sleep(1500 * time.Millisecond) //nolint:forbidigo // the bubble's time
+					}
+					return nil
+				}
+				began := time.Now()
+				b := start(t, l, s)
+				<-b.settled
+				b.end()
+				if n := len(s.writes); n != c.writes {
+					t.Fatalf("%d writes", n)
+				}
+				if took := s.writes[c.writes-1].Sub(began); took.Round(100*time.Millisecond) != c.took {
+					t.Errorf("the final state is written after %v", took)
+				}
+			})
+		})
+	}
+}
+
 func TestAFinalDocumentIsNeverOverwritten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
