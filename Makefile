@@ -13,6 +13,10 @@ TOOLS_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ncm/tools/$(shell cat tools/
 LINT      := $(TOOLS_DIR)/golangci-lint
 TALLY     := .build/tally
 
+# Not of tools/go.mod, which its hundreds of modules would swell. This version asks for Go 1.26.0.
+RCLONE_VERSION := v1.76.0
+RCLONE         := $(dir $(TOOLS_DIR))rclone-$(RCLONE_VERSION)
+
 # TOTALS=FILE adds the counts of each test run to a file, for a sum over several runs.
 REPORT   = $(abspath $(TALLY)) -again test $(if $(TOTALS),-totals $(abspath $(TOTALS)))
 # Whether tests failed is REPORT's verdict; this tells it of a run that failed without one.
@@ -80,9 +84,13 @@ storm: backend-images ## random faults on three workers, four instances, 20 roun
 	@$(SETTINGS); $(call OWN,test) STORM_SEED=$(SEED) STORM_ROUNDS=$(or $(ROUNDS),$(if $(SEED),,20)) go test -count=1 -timeout 6h -v ./storm
 
 .PHONY: bench
-bench: backend-images ## throughput beside a bare pipe, as a ratio; ARGS=-help tells more
+bench: backend-images ## throughput beside a bare pipe, as a ratio; PROFILE=real: on servers as recorded; ARGS=-help tells more
 	@$(call OWN,test) go build -o ../.build/bench ./cmd/bench
-	@.build/bench $(ARGS)
+	@.build/bench $(if $(PROFILE),-profile $(PROFILE)) $(ARGS)
+
+.PHONY: bench-rclone
+bench-rclone: $(RCLONE) ## rclone beside us, from the same source
+	@$(MAKE) bench PROFILE=rclone ARGS="-rclone $(RCLONE) $(ARGS)"
 
 .PHONY: demo
 demo: images ## the whole thing on simulators: migrate a source tree, compare every file; ARGS=-small
@@ -120,6 +128,10 @@ $(LINT):
 	@echo "compiling golangci-lint, once per version: some minutes"
 	@mkdir -p $(@D)
 	@$(call OWN,tools) go build -o $@.$$$$ github.com/golangci/golangci-lint/v2/cmd/golangci-lint && mv $@.$$$$ $@
+
+$(RCLONE):
+	@echo "compiling rclone, once per version: some minutes"
+	@mkdir -p $@.$$$$ && GOWORK=off GOBIN=$@.$$$$ go install -ldflags=-s github.com/rclone/rclone@$(RCLONE_VERSION) && mv $@.$$$$/rclone $@ && rmdir $@.$$$$
 
 $(TALLY): tools/go.mod $(filter-out %_test.go,$(wildcard tools/tally/*.go))
 	@$(call OWN,tools) go build -o $(abspath $@).$$$$ ./tally && mv $(abspath $@).$$$$ $(abspath $@)

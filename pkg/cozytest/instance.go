@@ -21,6 +21,8 @@ type InstanceOptions struct {
 	DefaultDirs bool
 	// Apps are installed besides DefaultApps.
 	Apps []App
+	// Free instances have no part in the stack's profile.
+	Free bool
 	// MaxInFlight is how many requests are worked on at once; others wait.
 	// Zero: no limit.
 	MaxInFlight int

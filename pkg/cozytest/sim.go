@@ -52,6 +52,7 @@ type simInstance struct {
 	PublicName        string  `json:"publicName"`
 	DefaultDirs       bool    `json:"defaultDirs"`
 	Apps              []App   `json:"apps"`
+	Free              bool    `json:"free"`
 	MaxInFlight       int     `json:"maxInFlight"`
 	RequestsPerSecond float64 `json:"requestsPerSecond"`
 	BytesPerSecond    int64   `json:"bytesPerSecond"`
@@ -106,7 +107,7 @@ func (s *Stack) simCreate(w http.ResponseWriter, r *http.Request) {
 	}
 	inst := s.AddInstance(o.Host, InstanceOptions{
 		PublicName: o.PublicName, DefaultDirs: o.DefaultDirs, Apps: o.Apps,
-		MaxInFlight: o.MaxInFlight, RequestsPerSecond: o.RequestsPerSecond, BytesPerSecond: o.BytesPerSecond,
+		Free: o.Free, MaxInFlight: o.MaxInFlight, RequestsPerSecond: o.RequestsPerSecond, BytesPerSecond: o.BytesPerSecond,
 	})
 	o.apply(inst)
 	writeJSON(w, http.StatusCreated, typeJSON, map[string]string{"host": inst.host, "token": inst.AppToken()})

@@ -20,6 +20,9 @@ type gate struct {
 }
 
 func newGate(o InstanceOptions, p Profile) *gate {
+	if o.Free {
+		p = Profile{}
+	}
 	g := &gate{profile: p, work: p.servers()}
 	if o.MaxInFlight > 0 {
 		g.slots = make(chan struct{}, o.MaxInFlight)

@@ -16,6 +16,7 @@ type bench struct {
 	dir      string // of the migrator's binary and all logs
 	self     string
 	migrator string
+	rclone   string // to be measured beside it
 	log      *os.File
 	keep     bool // the logs are kept
 
@@ -41,7 +42,7 @@ func prepare(ctx context.Context, o options) (_ *bench, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{dir: dir, sources: make(map[string]source), migrator: cmp.Or(o.migrator, filepath.Join(dir, "migrator"))}
+	b := &bench{dir: dir, sources: make(map[string]source), migrator: cmp.Or(o.migrator, filepath.Join(dir, "migrator")), rclone: o.rclone}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.keepLogs())
@@ -66,15 +67,17 @@ func prepare(ctx context.Context, o options) (_ *bench, err error) {
 	if err = build(ctx, root, "test", "./cmd/simulator", simulator); err != nil {
 		return nil, err
 	}
-	if b.simulators, err = startSimulators(ctx, simulator, filepath.Join(dir, "data"), b.log); err != nil {
+	if b.simulators, err = startSimulators(ctx, simulator, filepath.Join(dir, "data"), b.log, o.profile == profileReal); err != nil {
 		return nil, err
 	}
 	if err = b.backends.connect(ctx, b.migrator); err != nil {
 		return nil, err
 	}
 	for _, s := range o.scenarios {
-		if err = errors.Join(b.offer(ctx, s.floor), b.offer(ctx, s.subject)); err != nil {
-			return nil, err
+		for _, l := range s.ways {
+			if err = b.offer(ctx, l); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return b, nil
@@ -150,22 +153,22 @@ func build(ctx context.Context, root, module, program, binary string) error {
 	return nil
 }
 
-// compare takes the measurements of one scenario, floor and subject in turn.
+// compare takes the measurements of one scenario, its ways in turn.
 func (b *bench) compare(ctx context.Context, s scenario, count int) (result, error) {
 	r := newResult(s)
 	if err := b.simulators.slowDown(ctx, s.delay); err != nil {
 		return r, err
 	}
 	for range count {
-		floor, err := b.lap(ctx, s.floor)
-		if err != nil {
-			return r, fmt.Errorf("%s: %w", s.floor.label, err)
+		laps := make([]lap, 0, len(s.ways))
+		for _, l := range s.ways {
+			x, err := b.lap(ctx, l)
+			if err != nil {
+				return r, fmt.Errorf("%s: %w", l.label, err)
+			}
+			laps = append(laps, x)
 		}
-		subject, err := b.lap(ctx, s.subject)
-		if err != nil {
-			return r, fmt.Errorf("%s: %w", s.subject.label, err)
-		}
-		r.add(floor, subject)
+		r.add(laps)
 	}
 	return r, nil
 }
@@ -174,19 +177,25 @@ func (b *bench) compare(ctx context.Context, s scenario, count int) (result, err
 func (b *bench) lap(ctx context.Context, l load) (lap, error) {
 	ctx, cancel := context.WithTimeout(ctx, lapLimit)
 	defer cancel()
+	if l.by == byRclone {
+		return b.copyByRclone(ctx, l)
+	}
 	b.laps++
 	host := fmt.Sprintf("lap%d-%d%s", b.laps, os.Getpid(), instanceSuffix)
-	token, err := b.simulators.newInstance(ctx, host)
+	token, err := b.simulators.newInstance(ctx, host, l.listed)
 	if err != nil {
 		return lap{}, err
 	}
 	move, want, folder := b.migrate, b.sources[l.folder].tree, targetDir
-	if l.pipe {
+	if l.by == byPipe {
 		move, want, folder = b.pipe, want.flat(), "/"
 	}
 	measured, err := move(ctx, l, host, token)
 	if err != nil {
 		return lap{}, err
+	}
+	if l.listed {
+		want = nil // there are folders only
 	}
 	got, err := b.simulators.targetTree(ctx, host, folder)
 	if err != nil {

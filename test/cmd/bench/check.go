@@ -45,6 +45,13 @@ func checkTracking(doc contract.Tracking, l load) error {
 		FilesImported: int64(l.files), FilesTotal: int64(l.files),
 		BytesImported: l.total(), BytesTotal: l.total(),
 	}
+	if l.listed {
+		skipped := len(doc.Skipped) + int(doc.SkippedTruncatedCount)
+		if doc.Status != contract.StatusCompleted || skipped != l.files || doc.StartedAt == nil || doc.FinishedAt == nil {
+			return fmt.Errorf("the migration is %s and skipped %d files: %s", doc.Status, skipped, doc.FailureReason)
+		}
+		return nil
+	}
 	switch {
 	case doc.Status != contract.StatusCompleted:
 		return fmt.Errorf("the migration is %s: %s", doc.Status, doc.FailureReason)

@@ -29,7 +29,7 @@ type control struct {
 
 // startSimulators starts them in a process of their own. Contents are generated on
 // one side and hashed and dropped on the other, so that no disk is measured.
-func startSimulators(ctx context.Context, binary, dir string, log io.Writer) (*control, error) {
+func startSimulators(ctx context.Context, binary, dir string, log io.Writer, recorded bool) (*control, error) {
 	var c control
 	for _, address := range []*string{&c.nextcloud, &c.cozy, &c.admin} {
 		var err error
@@ -38,9 +38,14 @@ func startSimulators(ctx context.Context, binary, dir string, log io.Writer) (*c
 		}
 	}
 	var err error
-	c.process, err = startService(ctx, log, []string{}, binary,
+	args := []string{
 		"-nextcloud", c.nextcloud, "-cozy", c.cozy, "-admin", c.admin, "-data", dir,
-		"-users", sourceUser+":bench-password:"+sourcePassword, "-admin-password", adminPassword)
+		"-users", sourceUser + ":bench-password:" + sourcePassword, "-admin-password", adminPassword,
+	}
+	if recorded {
+		args = append(args, "-nextcloud-profile", "nextcloud32", "-cozy-profile", "cozy-stack")
+	}
+	c.process, err = startService(ctx, log, []string{}, binary, args...)
 	if err != nil {
 		return nil, fmt.Errorf("start the simulators: %w", err)
 	}
@@ -52,8 +57,23 @@ func startSimulators(ctx context.Context, binary, dir string, log io.Writer) (*c
 	return &c, nil
 }
 
+// treeFolders is how many folders that are only listed lie in one.
+const treeFolders = 3000
+
 // generate offers the files of a load at the source.
 func (c *control) generate(ctx context.Context, l load) error {
+	if l.listed { // a folder deeper: the top one is always listed by itself
+		for from := 0; from < l.files; from += treeFolders {
+			err := order(ctx, http.MethodPost, c.source("generated"), map[string]any{
+				"user": sourceUser, "path": fmt.Sprintf("%s/tree%d", l.folder, from),
+				"folders": min(treeFolders, l.files-from),
+			}, nil)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	return order(ctx, http.MethodPost, c.source("generated"),
 		map[string]any{"user": sourceUser, "path": l.folder, "files": l.files, "size": l.size}, nil)
 }
@@ -66,10 +86,11 @@ func (c *control) slowDown(ctx context.Context, delay time.Duration) error {
 	return order(ctx, http.MethodPost, c.source("faults"), map[string]any{"delay": delay.String(), "times": -1}, nil)
 }
 
-// newInstance makes an empty instance and gives a token for it.
-func (c *control) newInstance(ctx context.Context, host string) (string, error) {
+// newInstance makes an empty instance, free of recorded costs or not, and gives a token
+// for it.
+func (c *control) newInstance(ctx context.Context, host string, free bool) (string, error) {
 	var made struct{ Token string }
-	err := order(ctx, http.MethodPost, "http://"+c.cozy+"/_sim/instances", map[string]any{"host": host}, &made)
+	err := order(ctx, http.MethodPost, "http://"+c.cozy+"/_sim/instances", map[string]any{"host": host, "free": free}, &made)
 	return made.Token, err
 }
 

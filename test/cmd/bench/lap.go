@@ -18,7 +18,7 @@ const (
 	instanceSuffix = ".bench.test"
 	targetDir      = "/Nextcloud"
 
-	lapLimit   = 3 * time.Minute
+	lapLimit   = 30 * time.Minute
 	readyLimit = time.Minute
 	// lookEvery is how often the tracking document is read for its end: the time
 	// of a lap is too long by half of it.
@@ -197,6 +197,8 @@ func (b *bench) settings(l load, ops string) []string {
 		"RABBITMQ_URL=" + b.backends.amqpURL,
 		"OPS_ADDR=" + ops,
 		"TRANSFERS=" + fmt.Sprint(l.parallel),
+		"ARCHIVES=" + fmt.Sprint(l.whole),
+		"WHOLE_TREES=" + fmt.Sprint(l.whole),
 		"INSTANCE_SUFFIXES=" + instanceSuffix,
 		"INSTANCE_SCHEME=http",
 		"STACK_ADDRESS=" + instanceSuffix + "=" + b.simulators.cozy,

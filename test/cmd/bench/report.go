@@ -43,33 +43,38 @@ func newReport(o options) *report {
 
 // result is what the laps of one scenario took.
 type result struct {
-	Name    string    `json:"name"`
-	Unit    string    `json:"unit"`
-	Aim     float64   `json:"aim"`
-	Ratio   spread    `json:"ratio"`
-	Ratios  []float64 `json:"ratios"` // of each subject to the floor before it
-	Floor   series    `json:"floor"`
-	Subject series    `json:"subject"`
+	Name string   `json:"name"`
+	Unit string   `json:"unit"`
+	Ways []series `json:"ways"`
 }
 
-// series is the laps of one load.
+// series is the laps of one way.
 type series struct {
-	Label string `json:"label"`
-	Files int    `json:"files"`
-	Bytes int64  `json:"bytes"`
-	Laps  []lap  `json:"laps"`
+	Label  string    `json:"label"`
+	Files  int       `json:"files"`
+	Bytes  int64     `json:"bytes"`
+	Aim    float64   `json:"aim,omitempty"` // of the ratio
+	Ratio  spread    `json:"ratio"`
+	Ratios []float64 `json:"ratios"` // to the first way of the same round
+	Laps   []lap     `json:"laps"`
 }
 
 func newResult(s scenario) result {
-	of := func(l load) series { return series{Label: l.label, Files: l.files, Bytes: l.total()} }
-	return result{Name: s.name, Unit: s.subject.unit, Aim: s.aim, Floor: of(s.floor), Subject: of(s.subject)}
+	r := result{Name: s.name, Unit: s.ways[0].unit}
+	for _, l := range s.ways {
+		r.Ways = append(r.Ways, series{Label: l.label, Files: l.files, Bytes: l.total(), Aim: l.aim})
+	}
+	return r
 }
 
-func (r *result) add(floor, subject lap) {
-	r.Floor.Laps = append(r.Floor.Laps, floor)
-	r.Subject.Laps = append(r.Subject.Laps, subject)
-	r.Ratios = append(r.Ratios, subject.Rate/floor.Rate)
-	r.Ratio = spreadOf(r.Ratios)
+// add takes one round: a lap of each way.
+func (r *result) add(laps []lap) {
+	for i, x := range laps {
+		w := &r.Ways[i]
+		w.Laps = append(w.Laps, x)
+		w.Ratios = append(w.Ratios, x.Rate/laps[0].Rate)
+		w.Ratio = spreadOf(w.Ratios)
+	}
 }
 
 func (r *report) writeJSON(w io.Writer) error {
@@ -79,20 +84,29 @@ func (r *report) writeJSON(w io.Writer) error {
 }
 
 func (r *report) writeTable(w io.Writer) error {
-	fmt.Fprintf(w, "profile %s, %d pairs each, floor and subject in turn; median (min-max)\n", r.Profile, r.Count)
+	fmt.Fprintf(w, "profile %s, %d rounds, all ways in turn; median (min-max); ratios are to the first way\n", r.Profile, r.Count)
 	fmt.Fprintf(w, "%d CPUs (%s), %s, load %s at the start\n\n", r.Machine.CPUs, r.Machine.CPU, r.Machine.Go, r.Machine.Load)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\t\ta second, all included\tof it in the slice\tbefore it, ms\tafter it, ms\tpeak RSS, MB\tCPU, µs each")
+	fmt.Fprintln(t, "\t\ta second, all included\tof it in the slice\tbefore it, ms\tafter it, ms\tpeak RSS, MB\tCPU, µs each\tratio\taim")
 	for _, s := range r.Scenarios {
-		fmt.Fprintf(t, "%s\t%s\n", s.Name, s.Floor.row(s.Unit))
-		fmt.Fprintf(t, "\t%s\n", s.Subject.row(s.Unit))
-		met := "met"
-		if s.Ratio.Median < s.Aim {
-			met = "missed"
+		fmt.Fprintf(t, "%s, %d\t\t\t\t\t\t\t\t\t\n", s.Name, s.Ways[0].Files)
+		for _, w := range s.Ways {
+			fmt.Fprintf(t, "\t%s\t%s\t%s\n", w.row(s.Unit), w.Ratio, w.verdict())
 		}
-		fmt.Fprintf(t, "\tratio\t%s\taim %.4g: %s\t\t\t\t\n", s.Ratio, s.Aim, met)
 	}
 	return t.Flush()
+}
+
+// verdict says whether the ratio is what it is meant to be.
+func (s series) verdict() string {
+	switch {
+	case s.Aim == 0:
+		return ""
+	case s.Ratio.Median < s.Aim:
+		return fmt.Sprintf("%.4g: missed", s.Aim)
+	default:
+		return fmt.Sprintf("%.4g: met", s.Aim)
+	}
 }
 
 // row is the cells of a series behind the scenario's name.
