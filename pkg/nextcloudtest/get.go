@@ -71,7 +71,7 @@ func (s *Server) sendFile(w http.ResponseWriter, q *request, e entry, m meta, p 
 		h["Vary"] = []string{"Accept-Encoding"}
 	}
 	if s.gzips(q.Request, e, p) {
-		return sendGzipped(w, q.Request, s.paced(q.Context(), f))
+		return sendGzipped(w, q.Request, s.paced(q.Request, f))
 	}
 	status := http.StatusOK
 	if p.partial {
@@ -95,7 +95,7 @@ func (s *Server) sendFile(w http.ResponseWriter, q *request, e entry, m meta, p 
 			return q.translate(err)
 		}
 	}
-	_, _ = io.CopyN(w, s.paced(q.Context(), f), p.length) // cut short when the file shrinks or the client leaves
+	_, _ = io.CopyN(w, s.paced(q.Request, f), p.length) // cut short when the file shrinks or the client leaves
 	return nil
 }
 

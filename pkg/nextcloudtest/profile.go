@@ -2,7 +2,6 @@ package nextcloudtest
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -150,15 +149,15 @@ const (
 )
 
 // paced is content at the server's bandwidth.
-func (s *Server) paced(ctx context.Context, content io.Reader) io.Reader {
+func (s *Server) paced(r *http.Request, content io.Reader) io.Reader {
 	if s.bandwidth == nil {
 		return content
 	}
-	return &pacedReader{ctx, content, s.bandwidth}
+	return &pacedReader{r, content, s.bandwidth}
 }
 
 type pacedReader struct {
-	ctx     context.Context
+	request *http.Request
 	content io.Reader
 	limit   *rate.Limiter
 }
@@ -166,7 +165,7 @@ type pacedReader struct {
 func (p *pacedReader) Read(b []byte) (int, error) {
 	n, err := p.content.Read(b[:min(len(b), copySize)])
 	if n > 0 {
-		if waitErr := p.limit.WaitN(p.ctx, n); waitErr != nil {
+		if waitErr := p.limit.WaitN(p.request.Context(), n); waitErr != nil {
 			return n, waitErr
 		}
 	}
