@@ -82,13 +82,13 @@ func TestManyLongNamesAreAskedForInSeveralArchives(t *testing.T) {
 		c.write(t, fmt.Sprintf("d/%s %d", strings.Repeat("ü", 100), i), "content")
 	}
 	s := c.source(t)
-	before := c.Stats()
+	before := c.requests(t, "GET")
 	files := bundle(t, s, "d")
 	got, err := archived(t, s, "d", files)
 	if err != nil || len(got) != 60 {
 		t.Fatalf("%d of 60 files came, error %v", len(got), err)
 	}
-	if n := c.Stats().Requests["GET"] - before.Requests["GET"]; n < 2 || n > 10 {
+	if n := c.requests(t, "GET") - before; n < 2 || n > 10 {
 		t.Errorf("%d requests", n)
 	}
 }

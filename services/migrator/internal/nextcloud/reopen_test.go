@@ -106,7 +106,7 @@ func TestABodyThatBreaksOffSoonIsNotOpenedAgain(t *testing.T) {
 	c.Inject(nextcloudtest.Fault{TruncateAfter: 1<<20 - 1})
 	_, _, err := read(t.Context(), c.source(t), "big.bin")
 	wantError(t, err, transfer.Again, transfer.ReasonIncomplete)
-	if gets := c.Stats().Requests["GET"]; gets != 1 {
+	if gets := c.requests(t, "GET"); gets != 1 {
 		t.Errorf("%d requests", gets)
 	}
 }
@@ -118,7 +118,7 @@ func TestABodyThatGetsNoFurtherEnds(t *testing.T) {
 	c.Inject(nextcloudtest.Fault{TruncateAfter: 10, Times: -1})
 	_, _, err := read(t.Context(), c.source(t), "big.bin")
 	wantError(t, err, transfer.Again, transfer.ReasonIncomplete)
-	if gets := c.Stats().Requests["GET"]; gets != 4 {
+	if gets := c.requests(t, "GET"); gets != 4 {
 		t.Errorf("%d requests, want the first and three more", gets)
 	}
 }
@@ -130,7 +130,7 @@ func TestARefusedLoginIsTheEndOfABody(t *testing.T) {
 	c.Inject(nextcloudtest.Fault{Status: http.StatusUnauthorized, Times: -1})
 	_, _, err := read(t.Context(), c.source(t), "big.bin")
 	wantError(t, err, transfer.MigrationStops, transfer.ReasonLoginRefused)
-	if gets := c.Stats().Requests["GET"]; gets != 2 {
+	if gets := c.requests(t, "GET"); gets != 2 {
 		t.Errorf("%d requests", gets)
 	}
 }
@@ -172,7 +172,7 @@ func TestOnlyTheRestOfTheSameContentIsTaken(t *testing.T) {
 			if got != content[:len(got)] || len(got) != 2<<20 {
 				t.Errorf("%d bytes came", len(got))
 			}
-			if gets := c.Stats().Requests["GET"]; gets != 2 {
+			if gets := c.requests(t, "GET"); gets != 2 {
 				t.Errorf("%d requests", gets)
 			}
 		})
@@ -186,7 +186,7 @@ func TestWithoutAStrongETagNothingIsOpenedAgain(t *testing.T) {
 		c.Inject(nextcloudtest.Fault{TruncateAfter: 2 << 20, Header: map[string]string{"ETag": etag}})
 		_, _, err := read(t.Context(), c.source(t), "big.bin")
 		wantError(t, err, transfer.Again, transfer.ReasonIncomplete)
-		if gets := c.Stats().Requests["GET"]; gets != 1 {
+		if gets := c.requests(t, "GET"); gets != 1 {
 			t.Errorf("ETag %q: %d requests", etag, gets)
 		}
 	}

@@ -88,6 +88,22 @@ func (c *cloud) source(t *testing.T, change ...func(*nextcloud.Config)) *nextclo
 	return s
 }
 
+// requests counts those that the server has answered; a client may know an answer
+// before the server has counted it.
+func (c *cloud) requests(t *testing.T, method string) int64 {
+	t.Helper()
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	for c.Stats().InFlight > 0 {
+		select {
+		case <-poll.C:
+		case <-t.Context().Done():
+			t.Fatal("a request never ended")
+		}
+	}
+	return c.Stats().Requests[method]
+}
+
 func at(root string) func(*nextcloud.Config) {
 	return func(c *nextcloud.Config) { c.Root = root }
 }

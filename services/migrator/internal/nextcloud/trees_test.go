@@ -72,8 +72,6 @@ func plant(t *testing.T, c *cloud, top string, n int) {
 	}
 }
 
-func propfinds(c *cloud) int64 { return c.Stats().Requests["PROPFIND"] }
-
 func TestTreesListWhatFoldersDoWithFewerRequests(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, "top.txt")
@@ -88,9 +86,9 @@ func TestTreesListWhatFoldersDoWithFewerRequests(t *testing.T) {
 	if len(found) < 60 {
 		t.Fatalf("only %d entries", len(found))
 	}
-	before := propfinds(c)
+	before := c.requests(t, "PROPFIND")
 	walk(t, c.source(t).ListInTree)
-	if n := propfinds(c) - before; n != 1+4 {
+	if n := c.requests(t, "PROPFIND") - before; n != 1+4 {
 		t.Errorf("%d requests, want one for the root and one for each folder in it", n)
 	}
 }
@@ -170,16 +168,16 @@ func TestAServerThatRefusesTreesIsAskedFewTimes(t *testing.T) {
 	for i := range 10 {
 		c.write(t, fmt.Sprintf("top%d/sub/file", i), "content")
 	}
-	plain := propfinds(c)
+	plain := c.requests(t, "PROPFIND")
 	want, _ := walk(t, c.source(t).List)
-	plain = propfinds(c) - plain
+	plain = c.requests(t, "PROPFIND") - plain
 	c.Inject(nextcloudtest.Fault{Depth: "infinity", Status: 403, Times: -1})
-	before := propfinds(c)
+	before := c.requests(t, "PROPFIND")
 	got, _ := walk(t, c.source(t).ListInTree)
 	if !maps.Equal(want, got) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if n := propfinds(c) - before; n > plain+3 {
+	if n := c.requests(t, "PROPFIND") - before; n > plain+3 {
 		t.Errorf("%d requests, %d folder by folder", n, plain)
 	}
 }

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -104,7 +105,7 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	b.left -= int64(n)
 	switch {
 	case err == nil && b.left != 0:
-	case err == nil || err == io.EOF: //nolint:errorlint // as readers give it
+	case err == nil || errors.Is(err, io.EOF):
 		b.place.release(b.took)
 	default:
 		b.place.release(0)
