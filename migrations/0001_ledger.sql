@@ -60,6 +60,10 @@ CREATE TABLE migration (
     mirror_due_at timestamptz DEFAULT now(), -- null: final, and nothing left to write
     mirror_tries  integer     NOT NULL DEFAULT 0, -- in a row
 
+    -- An app password that was made for the migration is given back when it is over.
+    password_due_at timestamptz DEFAULT now(), -- not before; null: nothing left to give back
+    password_tries integer    NOT NULL DEFAULT 0,
+
     CONSTRAINT final_is_finished
         CHECK ((state IN ('completed', 'failed', 'canceled')) = (finished_at IS NOT NULL)),
     CONSTRAINT failed_has_reason
@@ -82,6 +86,10 @@ CREATE INDEX migration_instance ON migration (instance);
 -- themselves: each batch changes them, and an index on them would cost it HOT.
 CREATE INDEX migration_mirror ON migration (mirror_due_at)
     WHERE mirror_due_at IS NOT NULL;
+
+-- The search for passwords to give back.
+CREATE INDEX migration_password ON migration (password_due_at)
+    WHERE finished_at IS NOT NULL AND password_due_at IS NOT NULL;
 
 -- A folder as the source listed it. Its children are complete when it is listed.
 CREATE TABLE folder (

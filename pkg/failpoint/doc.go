@@ -7,6 +7,8 @@ package failpoint
 const (
 	// TriggerDocument: the tracking document exists, the account is not saved.
 	TriggerDocument = "trigger-document"
+	// TriggerExchanged: the source has made an app password, no account has it.
+	TriggerExchanged = "trigger-exchanged"
 	// TriggerAccount: the account is saved, the document is not claimed.
 	TriggerAccount = "trigger-account"
 	// TriggerClaim: the document is claimed, its message is not published.
@@ -35,6 +37,8 @@ const (
 	Reported = "reported"
 	// Finished: the ledger has the final state, the tracking document does not.
 	Finished = "finished"
+	// PasswordReturned: an app password is given back, the ledger does not know.
+	PasswordReturned = "password-returned"
 	// Mirrored: the tracking document is up to date, the ledger does not know.
 	Mirrored = "mirrored"
 )

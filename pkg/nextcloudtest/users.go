@@ -153,6 +153,18 @@ func (s *Server) AddAppPassword(user string, p AppPassword) error {
 	return nil
 }
 
+// AppPasswords are those of a user that work, in no order.
+func (s *Server) AppPasswords(user string) (tokens []string) {
+	s.accounts.mu.RLock()
+	defer s.accounts.mu.RUnlock()
+	for name, t := range s.accounts.tokens {
+		if strings.EqualFold(t.account.user.ID, user) && (t.ends.IsZero() || time.Now().Before(t.ends)) {
+			tokens = append(tokens, name)
+		}
+	}
+	return tokens
+}
+
 // Revoke ends an app password after a delay; the real server took up to 12 s,
 // because logins are cached.
 func (s *Server) Revoke(appPassword string, after time.Duration) {

@@ -23,6 +23,7 @@ func TestATriggerThatDiesBetweenTwoWritesIsRepairedByTheNextRequest(t *testing.T
 		anew bool
 	}{
 		"tracking document and account":    {failpoint.TriggerDocument, true},
+		"app password and account":         {failpoint.TriggerExchanged, true},
 		"account and claim":                {failpoint.TriggerAccount, true},
 		"claim and message":                {failpoint.TriggerClaim, false},
 		"message and answer to the caller": {failpoint.TriggerPublished, false},
@@ -34,7 +35,11 @@ func TestATriggerThatDiesBetweenTwoWritesIsRepairedByTheNextRequest(t *testing.T
 			m.fill(2, 20)
 			m.StartMigrator(steady())
 			dying := failpoints.StartTrigger(r, w.at)
-			if answer, ok := dying.TryStart(t, m.cozy, r.Order(m.user)); ok {
+			order := r.Order(m.user)
+			if w.at == failpoint.TriggerExchanged {
+				order.AppPassword = m.user.LoginPassword
+			}
+			if answer, ok := dying.TryStart(t, m.cozy, order); ok {
 				t.Fatalf("the trigger lives and says %d %s", answer.Status, answer.Body)
 			}
 			dying.AwaitCrash(t, rig.Patience)

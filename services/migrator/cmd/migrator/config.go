@@ -35,6 +35,8 @@ type RunConfig struct {
 
 	Slots int `envconfig:"SLOTS" default:"4" desc:"migrations worked on at once"`
 
+	ReturnPasswordAfter time.Duration `envconfig:"RETURN_PASSWORD_AFTER" default:"168h" desc:"how long after its end a migration's app password, if the trigger had it made, still serves a retry or a deletion of the source; of a canceled migration it is given back at once"`
+
 	LeaseTTL     time.Duration `envconfig:"LEASE_TTL" default:"15s" desc:"after this long without renewal another worker takes a migration over"`
 	SliceTime    time.Duration `envconfig:"SLICE_TIME" default:"1m" desc:"a migration yields its slot after this when others wait"`
 	DrainGrace   time.Duration `envconfig:"DRAIN_GRACE" default:"1500ms" desc:"how long transfers under way may go on after a stop; then they are cut, and another worker repeats them"`
@@ -97,6 +99,9 @@ func (c *RunConfig) Validate() error {
 	}
 	if c.LeaseTTL < 3*time.Second {
 		faults = append(faults, errors.New("LEASE_TTL: at least 3s"))
+	}
+	if c.ReturnPasswordAfter < 0 {
+		faults = append(faults, errors.New("RETURN_PASSWORD_AFTER: not less than 0"))
 	}
 	if c.DatabaseConns < 4 {
 		faults = append(faults, errors.New("DATABASE_CONNS: at least 4"))

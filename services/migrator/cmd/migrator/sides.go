@@ -36,7 +36,10 @@ type sides struct {
 	logger           *slog.Logger
 }
 
-var _ worker.Sides = (*sides)(nil)
+var (
+	_ worker.Sides  = (*sides)(nil)
+	_ worker.Issuer = (*sides)(nil)
+)
 
 // register tells how much the servers that have work are asked for at once.
 func (s *sides) register(reg prometheus.Registerer) {
@@ -88,6 +91,24 @@ func (s *sides) Source(ctx context.Context, m transfer.Migration) (transfer.Sour
 	}
 	source, err := s.open(m, account)
 	return source, sourceKey(account), err
+}
+
+// ReturnPassword implements worker.Issuer. Where the account or the password is gone,
+// or is not ours to give back, there is nothing to do.
+func (s *sides) ReturnPassword(ctx context.Context, m transfer.Migration) error {
+	i, err := s.instance(m.Instance)
+	if err != nil {
+		return nil //nolint:nilerr // no longer an instance of ours
+	}
+	account, err := instance.NewDocuments(i).Account(ctx, m.AccountID)
+	if err == nil && account.IssuedFor() == m.ID && s.checkURL(account.Auth.URL) == nil {
+		err = nextcloud.GiveBack(ctx, s.config(m, account))
+		s.logger.InfoContext(ctx, "app password given back", "migration", m.ID, "error", err)
+	}
+	if transfer.AsError(err).Class != transfer.Again {
+		return nil
+	}
+	return err
 }
 
 // sourceKey tells accounts apart without telling which they are: whoever reads

@@ -33,6 +33,8 @@ type Config struct {
 	LoginChecks    int           `envconfig:"LOGIN_CHECKS_PER_LOGIN" default:"5" desc:"checks at once of one login at one Nextcloud, for all instances together, in each process"`
 	CheckEvery     time.Duration `envconfig:"LOGIN_CHECK_EVERY" default:"30s" desc:"after this time each of both may be checked once more"`
 
+	ExchangePassword bool `envconfig:"EXCHANGE_PASSWORD" default:"true" desc:"replace a login password by an app password, which is faster and opens less, before it is stored; the migrator gives it back"`
+
 	DeleteUnchecked bool `envconfig:"DELETE_SOURCE_UNCHECKED" default:"false" desc:"delete sources even where files were not imported or another migration runs, as the Cozy stack does"`
 
 	DrainDelay   time.Duration `envconfig:"DRAIN_DELAY" default:"3s" desc:"how long a stop waits after /readyz fails before the API closes, for load balancers to notice"`

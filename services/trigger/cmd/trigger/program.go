@@ -124,20 +124,23 @@ func (p *program) newHandler(c Config, metrics prometheus.Registerer) (http.Hand
 		return nil, fmt.Errorf("open stack: %w", err)
 	}
 	store := instance.New(client)
+	logins := nextcloud.New(sourceConfig(c, 0, observe))
 	p.desk = request.New(request.Deps{
 		Permissions: store,
 		Limits: limit.New(
 			limit.Rate{Burst: c.InstanceChecks, Every: c.CheckEvery},
 			limit.Rate{Burst: c.LoginChecks, Every: c.CheckEvery},
 		),
-		Logins:          nextcloud.New(sourceConfig(c, 0, observe)),
-		Sources:         nextcloud.NewSources(sourceConfig(c, nextcloud.MaxWait, observe)),
-		Accounts:        store,
-		Documents:       store,
-		Targets:         store,
-		Queue:           outbox{p.publisher},
-		Logger:          p.logger,
-		DeleteUnchecked: c.DeleteUnchecked,
+		Logins:            logins,
+		Passwords:         logins,
+		Sources:           nextcloud.NewSources(sourceConfig(c, nextcloud.MaxWait, observe)),
+		Accounts:          store,
+		Documents:         store,
+		Targets:           store,
+		Queue:             outbox{p.publisher},
+		Logger:            p.logger,
+		ExchangePasswords: c.ExchangePassword,
+		DeleteUnchecked:   c.DeleteUnchecked,
 	})
 	handler, err := httpapi.New(httpapi.Config{
 		Desk: p.desk, Hosts: hosts, Scheme: c.InstanceScheme, Logger: p.logger, Metrics: metrics, Tracing: p.tracing,

@@ -115,6 +115,7 @@ func mergeAccount(stored json.RawMessage, account contract.Account) (fields, err
 	if err != nil {
 		return nil, err
 	}
+	delete(merged, "issued_password") // it was about the stored password
 	merged.lay(given)
 	auth.lay(givenAuth)
 	if merged["auth"], err = json.Marshal(auth); err != nil {

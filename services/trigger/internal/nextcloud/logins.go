@@ -32,12 +32,15 @@ type Config struct {
 	AllowHTTP bool
 }
 
-// Logins checks logins. It is safe for concurrent use.
+// Logins checks logins and exchanges their passwords. It is safe for concurrent use.
 type Logins struct {
 	config Config
 }
 
-var _ request.Logins = (*Logins)(nil)
+var (
+	_ request.Logins    = (*Logins)(nil)
+	_ request.Passwords = (*Logins)(nil)
+)
 
 // New returns a checker.
 func New(config Config) *Logins { return &Logins{config: config} }
@@ -45,7 +48,7 @@ func New(config Config) *Logins { return &Logins{config: config} }
 // Check implements request.Logins. The id is empty when the Nextcloud accepts
 // the login without naming the user.
 func (l *Logins) Check(ctx context.Context, account contract.AccountAuth) (userID string, err error) {
-	req, err := l.userRequest(ctx, account)
+	req, err := l.ocs(ctx, account, http.MethodGet, "cloud/user")
 	if err != nil {
 		return "", err
 	}
@@ -66,13 +69,14 @@ func (l *Logins) Check(ctx context.Context, account contract.AccountAuth) (userI
 	}
 }
 
-func (l *Logins) userRequest(ctx context.Context, account contract.AccountAuth) (*http.Request, error) {
+// ocs is a request to the API that is not about files.
+func (l *Logins) ocs(ctx context.Context, account contract.AccountAuth, method, route string) (*http.Request, error) {
 	root, err := rootOf(account, l.config.AllowHTTP)
 	if err != nil {
 		return nil, err
 	}
-	target := root.JoinPath("ocs/v2.php/cloud/user").String()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
+	target := root.JoinPath("ocs/v2.php", route).String()
+	req, err := http.NewRequestWithContext(ctx, method, target, http.NoBody)
 	if err != nil {
 		return nil, unreachable("the address is not a URL", nil)
 	}

@@ -1,6 +1,7 @@
 package nextcloud
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -15,7 +16,7 @@ func FuzzLoginURL(f *testing.F) {
 	f.Add("https://cloud.example/sub/", false)
 	f.Fuzz(func(t *testing.T, address string, allowHTTP bool) {
 		logins := New(Config{AllowHTTP: allowHTTP})
-		req, err := logins.userRequest(t.Context(), contract.AccountAuth{URL: address, Login: "alice", Password: "planted-password"})
+		req, err := logins.ocs(t.Context(), contract.AccountAuth{URL: address, Login: "alice", Password: "planted-password"}, http.MethodGet, "cloud/user")
 		if err != nil {
 			if strings.Contains(err.Error(), "planted-password") || len(address) > 12 && strings.Contains(err.Error(), address) {
 				t.Errorf("refused %q with %v", address, err)

@@ -63,7 +63,13 @@ func (d *Desk) DeleteSource(ctx context.Context, instance, id string, force bool
 	// If we stop here, everything is deleted and the document does not say so:
 	// the next request finds nothing left to delete and comes here again.
 	failpoint.Here(failpoint.TriggerTrash)
-	return d.stamp(ctx, hold)
+	if err := d.stamp(ctx, hold); err != nil {
+		return err
+	}
+	// The last thing that the login was good for. If we stop here, the migrator
+	// gives it back in its time.
+	d.returnDone(context.WithoutCancel(ctx), instance, account)
+	return nil
 }
 
 // erasable returns the document if its source may be deleted.

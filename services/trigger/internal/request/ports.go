@@ -39,6 +39,19 @@ type Logins interface {
 	Check(ctx context.Context, account contract.AccountAuth) (userID string, err error)
 }
 
+// Passwords has Nextclouds make app passwords, and end them. Safe for concurrent
+// use.
+type Passwords interface {
+	// Exchange returns an app password in place of the account's login password;
+	// empty when that is one already. The user sees it as a session that is named
+	// after the instance. A refused login is an *Error with CodeBadCredentials.
+	// Not idempotent: each call makes one.
+	Exchange(ctx context.Context, instance string, account contract.AccountAuth) (password string, err error)
+	// GiveBack ends the app password that the account logs in with. One that has
+	// ended is no error.
+	GiveBack(ctx context.Context, account contract.AccountAuth) error
+}
+
 // Sources are the Nextclouds, reached with an account of the instance. Paths are
 // those of Order.SourcePath. Each call has a ceiling of its own. Errors are
 // *Error: CodeBadCredentials for a refused login, else CodeUnreachable. Safe for

@@ -15,12 +15,16 @@ type Deps struct {
 	Permissions Permissions
 	Limits      Limits
 	Logins      Logins
+	Passwords   Passwords
 	Sources     Sources
 	Accounts    Accounts
 	Documents   Documents
 	Targets     Targets
 	Queue       Queue
 	Logger      *slog.Logger
+
+	// ExchangePasswords has login passwords replaced by app passwords.
+	ExchangePasswords bool
 
 	// DeleteUnchecked lets sources be deleted of which not everything was
 	// imported, or which another migration is copying, as the stack does.
@@ -115,22 +119,27 @@ func (d *Desk) write(ctx context.Context, instance string, order Order, userID s
 	// out and the account is the one of before. The first request after a
 	// minute finds it abandoned, marks it failed and goes on.
 	failpoint.Here(failpoint.TriggerDocument)
-	launched, err := d.launch(ctx, instance, own, order.account(userID))
+	account := order.account(userID)
+	launched, err := d.launch(ctx, instance, own, &account)
 	if err != nil {
-		d.markFailed(ctx, instance, own.ID, err)
+		d.withdraw(ctx, instance, own.ID, account, err)
 		return Document{}, err
 	}
 	return launched, nil
 }
 
 // launch brings an undecided document to the workers.
-func (d *Desk) launch(ctx context.Context, instance string, own Document, account contract.Account) (Document, error) {
+func (d *Desk) launch(ctx context.Context, instance string, own Document, account *contract.Account) (Document, error) {
 	if err := d.settle(ctx, instance, &own); err != nil {
+		return Document{}, err
+	}
+	d.returnEarlier(ctx, instance, *account)
+	if err := d.exchange(ctx, instance, own.ID, account); err != nil {
 		return Document{}, err
 	}
 	// Only now, because the loser of two requests must not replace the login
 	// that the winner's workers are going to use, nor make a second account.
-	accountID, err := d.Accounts.Save(ctx, instance, account)
+	accountID, err := d.Accounts.Save(ctx, instance, *account)
 	if err != nil {
 		return Document{}, fmt.Errorf("save account: %w", err)
 	}
@@ -170,15 +179,18 @@ func (d *Desk) publish(ctx context.Context, instance, accountID string, document
 	return nil
 }
 
-// markFailed tells the user why nothing comes. Where it fails itself the
-// document stays active: if it is undecided it is found abandoned later, if it
-// is claimed its message is published by a later request, late but true.
-func (d *Desk) markFailed(ctx context.Context, instance, id string, cause error) {
+// withdraw tells the user why nothing comes, and gives back what was made for it.
+// Where the document can't be written it stays active: if it is undecided it is
+// found abandoned later, if it is claimed its message is published by a later
+// request, late but true, and needs the password.
+func (d *Desk) withdraw(ctx context.Context, instance, id string, account contract.Account, cause error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), failTimeout)
 	defer cancel()
 	err := d.failUnless(ctx, instance, id, MessageOf(cause), func(*Document) bool { return false })
 	if err != nil {
 		d.Logger.ErrorContext(ctx, "tracking document not marked failed",
 			"migration", id, "instance", instance, "error", err)
+		return
 	}
+	d.returnUnused(ctx, instance, account, cause)
 }
