@@ -91,6 +91,7 @@ func (r *round) begin(n int) *move {
 	r.rig.Generate(m.user, "letters/old", small/4, smallBytes/3)
 	r.rig.Generate(m.user, "letters/new", small-small/2-small/4, 4*smallBytes)
 	r.rig.Generate(m.user, "films", largeFiles, largeBytes)
+	r.trigger.AwaitReady() // its broker may have been away in the round before
 	m.id = r.trigger.MustStart(r.t, m.cozy, r.rig.Order(m.user))
 	return m
 }
