@@ -57,6 +57,37 @@ func (c *scene) aftermath(p promise) {
 		c.wantLedgerMatchesTarget(row, p)
 	}
 	c.wantDocument(row, p)
+	c.wantReport(p)
+}
+
+// wantReport checks that there is a report where there has to be one, under the name
+// that the document tells, and no other.
+func (c *scene) wantReport(p promise) {
+	c.t.Helper()
+	_, doc := c.document()
+	needed := len(p.failed)+len(p.skipped) > 0 || slices.ContainsFunc(c.fileRows(), func(f fileRow) bool { return f.TargetName+f.Note != "" })
+	switch {
+	case c.mode.Plain() && doc.Report+doc.ReportMissing != "":
+		c.t.Errorf("nobody wants a report, the document tells %q %q", doc.Report, doc.ReportMissing)
+	case !c.mode.Plain() && needed && !p.stopped && doc.Report == "":
+		c.t.Errorf("there is no report: %q", doc.ReportMissing)
+	}
+	if doc.ReportMissing != "" {
+		c.wantWords(doc.ReportMissing)
+	}
+	var there []string
+	for _, report := range c.cozy.Reports() {
+		if !report.Trashed {
+			there = append(there, report.Path)
+		}
+	}
+	var told []string
+	if doc.Report != "" {
+		told = []string{doc.Report}
+	}
+	if !slices.Equal(there, told) {
+		c.t.Errorf("reports in the target: %q, the document tells %q", there, doc.Report)
+	}
 }
 
 // wantSidesEqual compares the two sides file by file.
@@ -206,7 +237,7 @@ func (c *scene) wantLedgerMatchesTarget(row migrationRow, p promise) {
 	var uncounted []string
 	for _, e := range entries {
 		rel, ours := strings.CutPrefix(e.Path, rig.TargetDir+"/")
-		if ours && !e.Dir && !e.Trashed && !counted[e.ID] && !slices.Contains(p.foreign, rel) {
+		if ours && !e.Dir && !e.Trashed && !counted[e.ID] && !slices.Contains(p.foreign, rel) && !rig.IsReport(rel) {
 			uncounted = append(uncounted, rel)
 		}
 	}

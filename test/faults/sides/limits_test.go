@@ -43,7 +43,9 @@ func (c *scene) wantMemoryBelow(most int64) {
 	}
 }
 
-// The tests below keep the cores busy: they run one by one, before all others.
+// The tests below keep the cores busy: they run one by one, before all others. They
+// are about what is held in memory, which is less where each file and folder comes
+// alone; what is too large for a tree or an archive does so here too.
 
 // asDeployed are the settings that operators do not change.
 func asDeployed() rig.Env {
@@ -52,10 +54,10 @@ func asDeployed() rig.Env {
 
 func TestLimitOfMemoryForManyEntries(t *testing.T) {
 	entries, most := 20_000, 20*time.Minute
-	if full() {
+	if rig.Full() {
 		entries, most = 1_000_000, 3*time.Hour
 	}
-	c := newStage(t, asDeployed()).newScene(t)
+	c := newStage(t, rig.Deployed, asDeployed()).newScene(t)
 	c.Generate(c.user, "many", entries, 3)
 	c.start()
 	began := time.Now()
@@ -69,10 +71,10 @@ func TestLimitOfMemoryForManyEntries(t *testing.T) {
 
 func TestLimitOfMemoryForOneFlatFolder(t *testing.T) {
 	entries := 10_000
-	if full() {
+	if rig.Full() {
 		entries = 200_000
 	}
-	s := newStage(t, asDeployed())
+	s := newStage(t, rig.Deployed, asDeployed())
 	c := s.newScene(t)
 	ask(t, http.MethodPost, s.sourceOrders()+"generated",
 		map[string]any{"user": c.user.ID, "path": "flat", "files": entries, "size": 0, "flat": true}, nil)
@@ -84,10 +86,10 @@ func TestLimitOfMemoryForOneFlatFolder(t *testing.T) {
 
 func TestLimitOfMemoryForOneLargeFile(t *testing.T) {
 	size, most := int64(2_000_000_000), 10*time.Minute
-	if full() {
+	if rig.Full() {
 		size, most = 100_000_000_000, 3*time.Hour
 	}
-	s := newStage(t, asDeployed())
+	s := newStage(t, rig.Deployed, asDeployed())
 	c := s.newScene(t)
 	ask(t, http.MethodPost, s.sourceOrders()+"generated", map[string]any{"user": c.user.ID, "path": "large.bin", "size": size, "seed": 7}, nil)
 	c.start()
@@ -102,7 +104,7 @@ func TestLimitOfMemoryForOneLargeFile(t *testing.T) {
 
 func TestLimitOfListedErrorsAndSkippedEntries(t *testing.T) {
 	const bad, locked, good = 1500, 1200, 50
-	c := newStage(t, asDeployed()).newScene(t)
+	c := newStage(t, rig.Deployed, asDeployed()).newScene(t)
 	for i := range locked {
 		c.file(fmt.Sprintf("locked/%04d/f", i), 10)
 		c.entry(fmt.Sprintf("locked/%04d", i), map[string]any{"encrypted": true})
@@ -132,7 +134,7 @@ func TestLimitOfListedErrorsAndSkippedEntries(t *testing.T) {
 }
 
 func TestLimitOfMemoryForAnEndlessListing(t *testing.T) {
-	c := newStage(t, asDeployed()).newScene(t)
+	c := newStage(t, rig.Deployed, asDeployed()).newScene(t)
 	c.files("good", 20)
 	c.files("endless", 1)
 	c.spoilSource("endless", rig.Fault{"method": "PROPFIND", "times": -1, "endless_multistatus": true})

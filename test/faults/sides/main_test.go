@@ -7,7 +7,11 @@
 // the promise that was to be kept, which aftermath holds against both sides, the
 // ledger and the tracking document. Scenes of one stage share its programs.
 //
-// What takes minutes or gigabytes runs with FAULTS_FULL=1 only.
+// Scenes are played as operators run the service, with archives, whole trees and
+// reports. FAULTS_FULL=1 plays them all a second time, each file and folder asked for
+// alone, and adds what takes minutes or gigabytes. Where requests alone are what is
+// spoiled, the file is larger than archives take, or the fault is for listings of one
+// folder: so both modes hold the same promises.
 package sides_test
 
 import (
@@ -33,6 +37,3 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(backends.Main(m))
 }
-
-// full says whether there is time for the long scenes.
-func full() bool { return os.Getenv("FAULTS_FULL") == "1" }

@@ -60,9 +60,10 @@ func (c *scene) edit(change func(doc map[string]any)) bool {
 	}
 }
 
-func TestMirror(t *testing.T) {
-	t.Parallel()
-	s := newStage(t, nil)
+func TestMirror(t *testing.T) { rig.InModes(t, mirror) }
+
+func mirror(t *testing.T, m rig.Mode) {
+	s := newStage(t, m, nil)
 	s.perform(t, "keeps what another client writes", mirrorKeepsWhatAnotherClientWrites)
 	s.perform(t, "loses its document midway", mirrorLosesItsDocumentMidway)
 	s.perform(t, "writes once a second at most", mirrorWritesOnceASecondAtMost)
@@ -128,8 +129,11 @@ func mirrorLosesItsDocumentMidway(c *scene) {
 }
 
 func TestMirrorFindsTheCozyDownAtTheFinish(t *testing.T) {
-	t.Parallel()
-	c := newStage(t, rig.Env{"SLOTS": "2"}).newScene(t)
+	rig.InModes(t, mirrorFindsTheCozyDownAtTheFinish)
+}
+
+func mirrorFindsTheCozyDownAtTheFinish(t *testing.T, m rig.Mode) {
+	c := newStage(t, m, rig.Env{"SLOTS": "2"}).newScene(t)
 	c.files("many", 60)
 	c.slowUploads(800)
 	c.start()
@@ -165,7 +169,7 @@ func mirrorWritesOnceASecondAtMost(c *scene) {
 }
 
 func mirrorShowsASignOfLifeWhileNothingChanges(c *scene) {
-	const size, seconds = 400_000, 40
+	const size, seconds = lone, 40
 	c.file("one.bin", size)
 	c.spoilSource("one.bin", rig.Fault{"method": "GET", "times": 1, "bandwidth": size / seconds})
 	c.start()
@@ -177,7 +181,8 @@ func mirrorShowsASignOfLifeWhileNothingChanges(c *scene) {
 
 func mirrorShowsASignOfLifeDuringALongPause(c *scene) {
 	c.files("many", 20)
-	c.spoilSource("many/0007.bin", rig.Fault{"method": "GET", "times": 1, "status": 429, "retry_after": "70s"})
+	c.file("many/x.bin", lone)
+	c.spoilSource("many/x.bin", rig.Fault{"method": "GET", "times": 1, "status": 429, "retry_after": "70s"})
 	c.start()
 	c.awaitPause(1)
 	c.wantSignsOfLife(100*time.Second, func(row migrationRow) bool { return row.PauseReason != "" })

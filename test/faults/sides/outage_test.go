@@ -27,8 +27,8 @@ func survive(t *testing.T, s *stage, heal func(), outages ...outage) {
 	scenes := make([]*scene, len(outages))
 	for i := range outages {
 		c := s.newScene(t)
-		c.files("a/many", 80)
-		c.files("b/many", 80)
+		c.files("a/many", 80+c.ahead())
+		c.files("b/many", 80+c.ahead())
 		c.slowUploads(1500)
 		c.start()
 		scenes[i] = c
@@ -143,16 +143,18 @@ func lasting(f rig.Fault) func(c *scene) {
 
 var doubling = [2]float64{5, 10} //nolint:gochecknoglobals // never written
 
-func TestSourceIsInMaintenance(t *testing.T) {
-	t.Parallel()
-	s := newStage(t, rig.Env{"SLOTS": "2"})
+func TestSourceIsInMaintenance(t *testing.T) { rig.InModes(t, sourceIsInMaintenance) }
+
+func sourceIsInMaintenance(t *testing.T, m rig.Mode) {
+	s := newStage(t, m, rig.Env{"SLOTS": "2"})
 	survive(t, s, func() { s.maintenance(t, false) },
 		outage{"maintenance mode", func(*scene) { s.maintenance(t, true) }, busy, doubling})
 }
 
-func TestSourceIsDown(t *testing.T) {
-	t.Parallel()
-	s := newStage(t, nil)
+func TestSourceIsDown(t *testing.T) { rig.InModes(t, sourceIsDown) }
+
+func sourceIsDown(t *testing.T, m rig.Mode) {
+	s := newStage(t, m, nil)
 	survive(t, s, s.HealNextcloud,
 		outage{"unreachable", lasting(rig.Fault{"drop": true}), unreachable, doubling},
 		outage{"database away, 500", lasting(rig.Fault{"status": 500}), busy, doubling},
@@ -163,9 +165,10 @@ func TestSourceIsDown(t *testing.T) {
 	)
 }
 
-func TestTargetIsDown(t *testing.T) {
-	t.Parallel()
-	s := newStage(t, nil)
+func TestTargetIsDown(t *testing.T) { rig.InModes(t, targetIsDown) }
+
+func targetIsDown(t *testing.T, m rig.Mode) {
+	s := newStage(t, m, nil)
 	// Of several faults the oldest counts: the one that slows uploads down has to go,
 	// and another slowness has to last until the outage is there.
 	away := func(f rig.Fault) func(c *scene) {

@@ -18,6 +18,14 @@ import (
 	"example.org/ncm/test/rig"
 )
 
+// lone is the size in bytes of a file that is too large for archives: its requests are
+// its own in each mode.
+const lone = 600_000
+
+// ahead is how many small files may have been read from the source and wait for
+// their uploads, of which the source can be asked nothing any more.
+func (s *stage) ahead() int { return rig.Pick(s.mode, 200, 0) }
+
 // scene is one user's migration with something that goes wrong.
 type scene struct {
 	*stage

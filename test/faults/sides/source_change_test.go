@@ -18,7 +18,8 @@ func sourceChangesSinceItWasListed(t *testing.T, s *stage) {
 	// its turn.
 	listed := func(name string, change func(c *scene), p promise) {
 		s.perform(t, name, func(c *scene) {
-			c.files("first", 80)
+			files := 80 + c.ahead()
+			c.files("first", files)
 			c.file("first/zzzz.bin", 5000)
 			c.slowUploads(1500)
 			c.start()
@@ -56,7 +57,7 @@ func sourceChangesSinceItWasListed(t *testing.T, s *stage) {
 func noiseOf(name string, size int64) io.Reader { return io.LimitReader(noise(name), size) }
 
 func sourceChangesWhileItIsRead(t *testing.T, s *stage) {
-	const size = 500_000
+	const size = lone
 	reading := func(name string, change func(c *scene, file *os.File) error) {
 		s.perform(t, name, func(c *scene) {
 			c.file("0000.bin", size)
@@ -90,11 +91,16 @@ func sourceChangesWhileItIsRead(t *testing.T, s *stage) {
 }
 
 func sourceClaimsChecksums(t *testing.T, s *stage) {
-	const size = 50_000
 	claimed := func(name, claim string, fault rig.Fault, note string) {
 		s.perform(t, name, func(c *scene) {
+			size := int64(50_000)
+			if fault != nil {
+				size = lone
+			}
 			c.file("claimed.bin", size)
-			c.files("zz", 3)
+			for n := range 5 { // beside it, for an archive
+				c.file(fmt.Sprintf("other %d.bin", n), 100)
+			}
 			c.entry("claimed.bin", map[string]any{"checksum": strings.ReplaceAll(claim, "TRUE", c.sum("claimed.bin"))})
 			if fault != nil {
 				c.spoilSource("claimed.bin", withMethod("GET", fault))

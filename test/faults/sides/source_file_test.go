@@ -44,8 +44,8 @@ func sourceServesAFileBadly(t *testing.T, s *stage) {
 	} {
 		s.perform(t, name, func(c *scene) {
 			c.files("good", 12)
-			c.file("bad/spoiled.bin", 200_000)
-			c.file("bad/neighbour.bin", 1000)
+			c.file("bad/spoiled.bin", lone)
+			c.files("bad", 5)
 			c.files("zz", 3)
 			c.spoilSource("bad/spoiled.bin", withMethod("GET", it.fault))
 			c.start()
@@ -87,7 +87,7 @@ func sourceHasManyBadFiles(c *scene) {
 	c.files("a", 150)
 	c.files("bad", 60) // more in a row than make a side suspect
 	c.files("c", 150)
-	c.spoilSource("bad/0", rig.Fault{"method": "GET", "times": -1, "status": 500})
+	c.spoilSource("bad/", rig.Fault{"method": "GET", "times": -1, "status": 500})
 	c.start()
 	began := time.Now()
 	c.awaitMidway(300)

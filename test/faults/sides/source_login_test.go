@@ -16,12 +16,15 @@ import (
 // from the same address.
 const lockout = 11
 
-func TestSourceRefusesTheLoginMidway(t *testing.T) {
-	t.Parallel()
-	s := newStage(t, rig.Env{"TRANSFERS": "16", "LISTERS": "4", "SLOTS": "2", "SOURCE_REQUESTS": "8"})
+func TestSourceRefusesTheLoginMidway(t *testing.T) { rig.InModes(t, sourceRefusesTheLoginMidway) }
+
+func sourceRefusesTheLoginMidway(t *testing.T, m rig.Mode) {
+	s := newStage(t, m, rig.Env{"TRANSFERS": "16", "LISTERS": "4", "SLOTS": "2", "SOURCE_REQUESTS": "8"})
 	c := s.newScene(t)
-	c.files("many", 400)
-	c.spoilSource("", rig.Fault{"method": "GET", "times": -1, "delay": "250ms"})
+	// Either way the source needs several seconds for them.
+	files := rig.Pick(m, 1500, 400)
+	c.files("many", files)
+	c.spoilSource("", rig.Fault{"method": "GET", "times": -1, "delay": rig.Pick(m, "1s", "250ms")})
 	c.start()
 	c.awaitMidway(20)
 	c.Revoke(c.user)
@@ -33,7 +36,7 @@ func TestSourceRefusesTheLoginMidway(t *testing.T) {
 	if refused == 0 || refused > lockout-3 {
 		t.Errorf("%d requests were refused, want a handful: at %d the Nextcloud locks our address out", refused, lockout)
 	}
-	if row := c.row(); row.FilesDone == 400 {
+	if row := c.row(); row.FilesDone == int64(files) {
 		t.Error("all files were copied: nothing was shown")
 	}
 	c.aftermath(promise{status: contract.StatusFailed, stopped: true, reason: "refuses the login"})
@@ -42,12 +45,13 @@ func TestSourceRefusesTheLoginMidway(t *testing.T) {
 func sourceTakesTheAccountAway(t *testing.T, s *stage) {
 	midway := func(name string, strike func(c *scene), reason string) {
 		s.perform(t, name, func(c *scene) {
-			c.files("many", 120)
+			c.files("many", 120+c.ahead())
 			c.slowUploads(800)
 			c.start()
 			c.awaitMidway(4)
 			strike(c)
 			struck := time.Now()
+			c.cozy.Heal()
 			c.await(contract.StatusFailed, rig.Patience)
 			c.measured("failed with its reason", time.Since(struck))
 			failed := c.row().FilesFailed
@@ -135,7 +139,7 @@ func sourceSendsUsElsewhere(t *testing.T, s *stage) {
 	for name, to := range map[string]string{"another host": elsewhere.URL + "/stolen", "a metadata address": metadata} {
 		s.perform(t, "a file redirects to "+name, func(c *scene) {
 			c.files("good", 5)
-			c.file("bad/away.bin", 1000)
+			c.file("bad/away.bin", lone)
 			c.spoilSource("bad/away.bin", rig.Fault{"times": -1, "redirect_to": to})
 			c.start()
 			c.await(contract.StatusCompleted, rig.Patience)

@@ -1,10 +1,15 @@
 package sides_test
 
-import "testing"
+import (
+	"testing"
 
-func TestSource(t *testing.T) {
-	t.Parallel()
-	s := newStage(t, nil)
+	"example.org/ncm/test/rig"
+)
+
+func TestSource(t *testing.T) { rig.InModes(t, source) }
+
+func source(t *testing.T, m rig.Mode) {
+	s := newStage(t, m, nil)
 	s.group(t, "serves a file badly", sourceServesAFileBadly)
 	s.group(t, "lists a folder badly", sourceListsAFolderBadly)
 	s.group(t, "has folders that are not what they seem", sourceHasFoldersThatAreNotWhatTheySeem)

@@ -17,6 +17,7 @@ import (
 // stage is a system with a migrator and a trigger, for any number of scenes.
 type stage struct {
 	*rig.Rig
+	mode     rig.Mode
 	migrator *rig.Service
 	trigger  *rig.Trigger
 
@@ -25,12 +26,12 @@ type stage struct {
 }
 
 // newStage starts a system. Entries get two passes, so that one which is lost is
-// given up after seconds, and folders and files come one by one, since scenes order
-// faults for single ones. Nothing comes besides what the source has. Settings given replace that.
-func newStage(t *testing.T, settings rig.Env) *stage {
+// given up after seconds. Settings given replace that.
+func newStage(t *testing.T, m rig.Mode, settings rig.Env) *stage {
 	t.Helper()
-	s := &stage{Rig: backends.New(t)}
-	env := rig.Env{"ATTEMPTS": "2", "SLOTS": scenesAtOnce, "TRANSFERS": "4", "LISTERS": "2", "DATABASE_CONNS": "16", "ARCHIVES": "false", "WHOLE_TREES": "false", "REPORT": "never"}
+	s := &stage{Rig: backends.New(t), mode: m}
+	env := rig.Env{"ATTEMPTS": "2", "SLOTS": scenesAtOnce, "TRANSFERS": "4", "LISTERS": "2", "DATABASE_CONNS": "16"}
+	maps.Copy(env, m.Settings)
 	maps.Copy(env, settings)
 	s.migrator, s.trigger = s.StartMigrator(env), s.StartTrigger(nil)
 	t.Cleanup(func() { s.wantCalm(t) })

@@ -1,10 +1,15 @@
 package sides_test
 
-import "testing"
+import (
+	"testing"
 
-func TestTarget(t *testing.T) {
-	t.Parallel()
-	s := newStage(t, nil)
+	"example.org/ncm/test/rig"
+)
+
+func TestTarget(t *testing.T) { rig.InModes(t, target) }
+
+func target(t *testing.T, m rig.Mode) {
+	s := newStage(t, m, nil)
 	s.group(t, "takes a file badly", targetTakesAFileBadly)
 	s.group(t, "takes a folder badly", targetTakesAFolderBadly)
 	s.group(t, "has the name already", targetHasTheNameAlready)

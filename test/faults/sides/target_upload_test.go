@@ -53,26 +53,29 @@ func targetTakesAFileBadly(t *testing.T, s *stage) {
 		"422 while the body is being sent":    {rig.Fault{"answerEarly": true, "status": 422, "contentType": typeAPI, "body": badName}, "does not accept this name"},
 	}
 	within := rig.Patience
-	if full() {
+	if rig.Full() {
 		faults["no answer for five minutes"] = bad{rig.Fault{"times": 1, "hang": true}, ""}
 		within += 5 * time.Minute
 	}
 	for name, it := range faults {
 		s.perform(t, name, func(c *scene) {
 			c.files("good", 12)
-			c.file("bad/spoiled.bin", 2_000_000)
-			c.file("bad/neighbour.bin", 1000)
+			c.files("bad", 5)
 			c.files("zz", 3)
-			fault := uploads(it.fault)
-			fault["queryContains"] = "Type=file&Name=spoiled.bin&"
-			c.spoilTarget(fault)
+			// One is streamed, the other may come out of memory.
+			for file, size := range map[string]int64{"spoiled.bin": 2_000_000, "small.bin": 20_000} {
+				c.file("bad/"+file, size)
+				fault := uploads(it.fault)
+				fault["queryContains"] = "Type=file&Name=" + file + "&"
+				c.spoilTarget(fault)
+			}
 			c.start()
 			began := time.Now()
 			c.await(contract.StatusCompleted, within)
-			c.measured("all the rest copied and this one settled", time.Since(began))
+			c.measured("all the rest copied and these settled", time.Since(began))
 			var p promise
 			if it.words != "" {
-				p.failed = map[string]string{"bad/spoiled.bin": it.words}
+				p.failed = map[string]string{"bad/spoiled.bin": it.words, "bad/small.bin": it.words}
 			}
 			c.aftermath(p)
 		})
@@ -126,6 +129,10 @@ func targetHasTheNameAlready(t *testing.T, s *stage) {
 		promise{renamed: map[string]string{"letter.txt": "letter (2).txt"}, foreign: []string{"letter.txt"}})
 	taken("other content of the same size stays too", func(c *scene, dir string) { c.upload(dir, "letter.txt", strings.Repeat("x", 3000)) },
 		promise{renamed: map[string]string{"letter.txt": "letter (2).txt"}, foreign: []string{"letter.txt"}})
+	taken("the source has the number as a name, of equal content", func(c *scene, dir string) {
+		c.write("letter (2).txt", strings.NewReader(c.read("letter.txt")))
+		c.upload(dir, "letter.txt", "mine")
+	}, promise{renamed: map[string]string{"letter.txt": "letter (3).txt"}, foreign: []string{"letter.txt"}})
 	taken("a file has the folder's name", func(c *scene, dir string) { c.upload(dir, "letters", "mine") },
 		promise{renamed: map[string]string{"letters": "letters (2)"}, foreign: []string{"letters"}})
 	taken("a folder has the file's name", func(c *scene, dir string) { c.makeFolder(dir, "letter.txt") },

@@ -8,11 +8,11 @@ import (
 	"example.org/ncm/test/rig"
 )
 
-// TestArchives spoils what the source sends together. The other scenes of the source
-// ask for each file alone, and are about that.
+// TestArchives spoils what the source sends together, for which nobody asks in plain
+// mode; the scenes of TestSource spoil what it sends alone.
 func TestArchives(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, rig.Env{"ARCHIVES": "true"})
+	s := newStage(t, rig.Deployed, nil)
 	// Only a GET of an archive ends in a slash.
 	archives := func(f rig.Fault) rig.Fault {
 		f["method"], f["path_suffix"], f["times"] = "GET", "/", -1
@@ -63,10 +63,10 @@ func TestArchives(t *testing.T) {
 	})
 }
 
-// TestTrees spoils what the source lists together.
+// TestTrees spoils what the source lists together, for which nobody asks in plain mode.
 func TestTrees(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, rig.Env{"ARCHIVES": "true", "WHOLE_TREES": "true"})
+	s := newStage(t, rig.Deployed, nil)
 	for name, fault := range map[string]rig.Fault{
 		"refused":   {"status": 403},
 		"broken":    {"status": 500},

@@ -2,7 +2,10 @@
 // servers that they lean on, each test at one moment of the life of a migration,
 // and checks after each that everything is as if nothing had happened.
 //
-// FAULTS_FULL=1 repeats what is measured more often and lets outages last longer.
+// Workers run as deployed. Where tests count requests, FAULTS_FULL=1 repeats them plain,
+// each file and folder asked for alone; what happens between processes and servers
+// otherwise does not depend on it. FAULTS_FULL=1 also repeats what is measured more
+// often and lets outages last longer.
 // FAULTS_SEED repeats the random moments of a run, which prints its seed.
 package workers_test
 

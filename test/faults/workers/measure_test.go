@@ -10,14 +10,13 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// full says whether to take the time that numbers for the documentation need.
-func full() bool { return os.Getenv("FAULTS_FULL") != "" }
+	"example.org/ncm/test/rig"
+)
 
 // inFull chooses between what a run in CI takes and what a full one does.
 func inFull[T any](ci, whole T) T {
-	if full() {
+	if rig.Full() {
 		return whole
 	}
 	return ci

@@ -100,6 +100,47 @@ func TestARerunKnowsTheLatestEarlierCopyInTheSameFolder(t *testing.T) {
 	}
 }
 
+func TestTheLedgerTellsWhoseCopyAFileOfTheTargetIs(t *testing.T) {
+	t.Parallel()
+	l := postgrestest.Ledger(t)
+	entry := func(name, id string) transfer.Entry {
+		return transfer.Entry{Name: name, SourceID: id, ETag: "e", Size: 5}
+	}
+	copied(t, l, "first", "alice", "account", "root", transfer.StateCompleted, entry("a", "1"), entry("b", "2"))
+	copied(t, l, "stranger", "alice", "another account", "root", transfer.StateCompleted, entry("a", "1"))
+	_, slice, root := open(t, l, "rerun", "alice", "account", "root")
+	addPage(t, slice, transfer.Page{Folder: root, Complete: true, Entries: []transfer.Entry{
+		entry("a", "1"), entry("a (2)", "3"), entry("b", "another file"), entry("c", "4"),
+	}})
+	var beside transfer.File
+	for _, f := range files(t, slice, 0) {
+		switch f.Name {
+		case "a (2)":
+			beside = f
+		case "c":
+			if err := slice.Record(t.Context(), []transfer.Result{{File: f, Outcome: transfer.Done, MD5: []byte("m"), TargetID: "c here"}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, it := range []struct {
+		name, target string
+		want         bool
+	}{
+		{"a", "first a", true},
+		{"a", "somebody's", false},
+		{"a", "stranger a", false},
+		{"b", "first b", false}, // another file has the name since
+		{"c", "c here", true},
+		{"c", "", false},
+		{"d", "first a", false},
+	} {
+		if got, err := slice.Copied(t.Context(), beside, it.name, it.target); err != nil || got != it.want {
+			t.Errorf("%s is %q: %v, %v, want %v", it.name, it.target, got, err, it.want)
+		}
+	}
+}
+
 func TestAMigrationThatReadTwoAccountsIsNothingToBuildOn(t *testing.T) {
 	t.Parallel()
 	l := postgrestest.Ledger(t)

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -140,6 +141,31 @@ func (s *Slice) Underway(ctx context.Context, limit int) ([]transfer.File, error
 		ORDER BY nth`,
 		pgx.NamedArgs{"id": s.lease.ID, "limit": limit},
 		func(row pgx.CollectableRow) (transfer.File, error) { return fileRow(row) })
+}
+
+// Copied implements transfer.Ledger. It looks up one name by keys all the way.
+func (s *Slice) Copied(ctx context.Context, f transfer.File, name, targetID string) (bool, error) {
+	found, err := scan(ctx, s.ledger, `
+		WITH earlier AS MATERIALIZED (
+			SELECT m.id, m.admitted_at
+			FROM migration this
+			JOIN migration m ON m.instance = this.instance AND m.source_key = this.source_key
+			WHERE this.id = @id AND m.id <> @id AND m.files_done > 0 AND m.source_key <> ''
+			ORDER BY m.admitted_at DESC
+			LIMIT @earlier
+		)
+		SELECT f.target_id IS NOT DISTINCT FROM @target OR EXISTS (
+			SELECT FROM earlier m
+			JOIN folder o ON o.migration_id = m.id AND o.target_id = d.target_id
+			JOIN file p ON p.migration_id = m.id AND p.folder_id = o.id AND p.name = f.name
+			WHERE p.target_id = @target AND p.state = 'done' AND p.source_id = f.source_id AND p.source_id <> ''
+		)
+		FROM file f
+		JOIN folder d ON d.migration_id = f.migration_id AND d.id = f.folder_id
+		WHERE f.migration_id = @id AND f.folder_id = @folder AND f.name = @name`,
+		pgx.NamedArgs{"id": s.lease.ID, "folder": f.FolderID, "name": name, "target": targetID, "earlier": maxEarlier},
+		pgx.RowTo[bool])
+	return err == nil && slices.Contains(found, true), err
 }
 
 const selectFile = `

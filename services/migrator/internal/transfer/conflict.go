@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -13,13 +16,19 @@ import (
 const maxNumbered = 100
 
 // resolve answers a name that is taken: equal content is this very file (from an
-// earlier try, or the user's own copy) and counts as copied; different content
-// stays, and the file gets a number.
+// earlier try, or the user's own copy) and counts as copied, unless another file of the
+// source counts as that one; different content stays, and the file gets a number.
 func (r *run) resolve(ctx context.Context, j *job, size int64, res *Result) error {
 	for n := 1; n <= maxNumbered; n++ {
 		name := numbered(j.Name, n, false)
 		if n > 1 { // the first name is known to be taken
-			var err error
+			reserved, err := r.reserved(ctx, j.FolderPath, name)
+			if err != nil {
+				return err
+			}
+			if reserved {
+				continue
+			}
 			if size, err = r.create(ctx, j, name, res); !errors.Is(err, ErrNameTaken) {
 				return err
 			}
@@ -35,6 +44,20 @@ func (r *run) resolve(ctx context.Context, j *job, size int64, res *Result) erro
 	return &Error{Side: SideTarget, Class: EntryFails, Reason: ReasonNameTaken, Err: fmt.Errorf("%d names taken", maxNumbered)}
 }
 
+// reserved says whether the source has an entry of that name in a folder: the name is
+// that one's in the target, or two files of equal content would end as one.
+func (r *run) reserved(ctx context.Context, folder, name string) (bool, error) {
+	_, err := r.cfg.Source.Stat(ctx, path.Join(folder, name))
+	var e *Error
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.As(err, &e) && e.Class == EntryFails:
+		return false, nil // not there, or no name for this source
+	}
+	return false, err
+}
+
 // same says whether what the target has under a name is this very file, and
 // fills in the result if so. Only where the sizes are equal is the source read.
 func (r *run) same(ctx context.Context, j job, name string, size int64, res *Result) (bool, error) {
@@ -43,7 +66,25 @@ func (r *run) same(ctx context.Context, j job, name string, size int64, res *Res
 		return false, err
 	}
 	r.target.ok()
+	if another, err := r.another(ctx, j.File, existing.ID); another || err != nil {
+		return false, err
+	}
 	return r.equal(ctx, j, existing, size, res)
+}
+
+// another says whether what the target has is the copy of another file, which got a
+// number before this file, whose own name that is, came into the source.
+func (r *run) another(ctx context.Context, f File, id string) (bool, error) {
+	for _, name := range unnumbered(f.Name) {
+		copied, err := retryLedger(ctx, func() (bool, error) { return r.cfg.Ledger.Copied(ctx, f, name, id) })
+		if err != nil {
+			return false, &ledgerError{err}
+		}
+		if copied {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // equal says whether what the target stored is the source's file of a size, and
@@ -81,11 +122,9 @@ func (res *Result) explainName() {
 	if res.TargetName == "" {
 		return
 	}
-	for n := 2; n <= maxNumbered; n++ {
-		if numbered(res.File.Name, n, false) == res.TargetName {
-			res.note(noteNumbered)
-			return
-		}
+	if slices.Contains(unnumbered(res.TargetName), res.File.Name) {
+		res.note(noteNumbered)
+		return
 	}
 	res.note(noteRenamed)
 }
@@ -101,4 +140,22 @@ func numbered(name string, n int, folder bool) string {
 		ext = ""
 	}
 	return fmt.Sprintf("%s (%d)%s", strings.TrimSuffix(name, ext), n, ext)
+}
+
+var number = regexp.MustCompile(`^(.+) \(([0-9]{1,3})\)$`)
+
+// unnumbered gives the names of files that may have got this one as their number.
+func unnumbered(name string) (names []string) {
+	ext := path.Ext(name)
+	for _, split := range [][2]string{{strings.TrimSuffix(name, ext), ext}, {name, ""}} {
+		parts := number.FindStringSubmatch(split[0])
+		if parts == nil {
+			continue
+		}
+		n, _ := strconv.Atoi(parts[2])
+		if base := parts[1] + split[1]; n > 1 && n <= maxNumbered && numbered(base, n, false) == name && !slices.Contains(names, base) {
+			names = append(names, base)
+		}
+	}
+	return names
 }

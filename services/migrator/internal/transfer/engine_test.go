@@ -171,6 +171,22 @@ func TestOtherContentUnderTheNameIsKept(t *testing.T) {
 	}
 }
 
+func TestANumberIsNoNameThatTheSourceHasItself(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{"a.txt": "same", "a (2).txt": "same", "a (3).txt": "same", "b": "same", "b (2)/b": "same"}
+	b := newBench(files, "b (2)")
+	b.target.Put(transfertest.RootID, "a.txt", "mine")
+	b.target.Put(transfertest.RootID, "b", "mine")
+	b.mustEnd(t, transfer.Complete)
+	b.mustHave(t, map[string]string{
+		"a.txt": "mine", "a (2).txt": "same", "a (3).txt": "same", "a (4).txt": "same",
+		"b": "mine", "b (2)": "/", "b (2)/b": "same", "b (3)": "same",
+	})
+	if r := b.ledger.Results()["a.txt"]; r.TargetName != "a (4).txt" || !strings.Contains(r.Note, "taken") {
+		t.Errorf("target name %q, note %q", r.TargetName, r.Note)
+	}
+}
+
 func TestAFolderWhoseNameAFileHasGetsANumber(t *testing.T) {
 	t.Parallel()
 	b := newBench(map[string]string{"dir/a": "a"})

@@ -33,6 +33,9 @@ type Ledger interface {
 	Folder(ctx context.Context, id int64) (Folder, error)
 	// SetTarget records where a folder is in the target from now on.
 	SetTarget(ctx context.Context, f Folder) error
+	// Copied says whether the file of that name beside f, in this migration or an earlier
+	// one of the same account, is the one that the target has under that id.
+	Copied(ctx context.Context, f File, name, targetID string) (bool, error)
 	// Suspect records that a file's copy of that id in the target is bad and is going
 	// to be removed: Files names it until the file has a result.
 	Suspect(ctx context.Context, fileID int64, targetID string) error

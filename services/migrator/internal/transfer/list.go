@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -154,9 +155,19 @@ func (r *run) addPage(ctx context.Context, p *Page) error {
 // and its marks, the next holder finds it and marks it.
 func (r *run) ensureFolder(ctx context.Context, f *Folder) error {
 	for n := 1; n <= maxNumbered; n++ {
+		name := numbered(f.Name, n, true)
+		if n > 1 {
+			reserved, err := r.reserved(ctx, path.Dir("/" + f.Path)[1:], name)
+			if err != nil {
+				return err
+			}
+			if reserved {
+				continue
+			}
+		}
 		stored, err := r.cfg.Target.EnsureFolder(ctx, NewFolder{
 			ParentID:  f.ParentTarget,
-			Name:      numbered(f.Name, n, true),
+			Name:      name,
 			ModTime:   f.ModTime,
 			CreatedAt: f.CreatedAt,
 			Marks:     f.Marks,

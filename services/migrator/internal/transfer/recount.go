@@ -54,7 +54,15 @@ func (r *run) there(ctx context.Context, j *job, res *Result) (bool, error) {
 		return false, err
 	}
 	for n := 1; n <= maxNumbered; n++ {
-		same, err := r.same(ctx, *j, numbered(j.Name, n, false), j.Size, res)
+		name := numbered(j.Name, n, false)
+		if n > 1 {
+			if reserved, err := r.reserved(ctx, j.FolderPath, name); err != nil {
+				return false, err
+			} else if reserved {
+				continue
+			}
+		}
+		same, err := r.same(ctx, *j, name, j.Size, res)
 		if errors.Is(err, ErrNotFound) {
 			return false, nil
 		}

@@ -40,6 +40,25 @@ func (b *bench) opened() (n int) {
 	return n
 }
 
+// A file got a number, and then a file of that very name and content comes into the
+// source, as a Nextcloud makes one of an upload whose name is taken.
+func TestAFileWhoseNameIsTheNumberOfAnotherIsNotTakenForIt(t *testing.T) {
+	t.Parallel()
+	first := newBench(map[string]string{"a.txt": "same"})
+	first.source.Listed = map[string]string{"a.txt": "1"}
+	first.target.Put(transfertest.RootID, "a.txt", "mine")
+	first.mustEnd(t, transfer.Complete)
+	want := map[string]string{"a.txt": "mine", "a (2).txt": "same"}
+	first.mustHave(t, want)
+
+	b := newBench(map[string]string{"a.txt": "same", "a (2).txt": "same"})
+	b.source.Listed = map[string]string{"a.txt": "1", "a (2).txt": "1"}
+	b.target, b.ledger.Before = first.target, first.ledger
+	b.mustEnd(t, transfer.Complete)
+	want["a (2) (2).txt"] = "same"
+	b.mustHave(t, want)
+}
+
 func TestARerunReadsOnlyWhatIsNewOrChanged(t *testing.T) {
 	t.Parallel()
 	files := tree(700)

@@ -11,7 +11,7 @@ import (
 // used.
 type Ledger struct {
 	// Fault is asked before each call ("folders", "files", "page", "folder",
-	// "suspect", "record"); an error is the call's answer.
+	// "copied", "suspect", "record"); an error is the call's answer.
 	Fault func(call string) error
 	// Before is the ledger of an earlier migration of the same account.
 	Before *Ledger
@@ -221,6 +221,25 @@ func (l *Ledger) RecordFolder(_ context.Context, r transfer.FolderResult) error 
 		f.state = "failed"
 	}
 	return nil
+}
+
+// Copied implements transfer.Ledger.
+func (l *Ledger) Copied(_ context.Context, f transfer.File, name, targetID string) (bool, error) {
+	if err := l.fault("copied"); err != nil {
+		return false, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, other := range l.files {
+		if other.folder != l.files[f.ID-1].folder || other.Name != name {
+			continue
+		}
+		row := other.File
+		row.FolderTarget = l.byID(other.folder).TargetID
+		e := l.Before.earlier(row)
+		return other.Result.TargetID == targetID || e != nil && e.TargetID == targetID, nil
+	}
+	return false, nil
 }
 
 // Suspect implements transfer.Ledger.

@@ -102,11 +102,22 @@ func (s *Source) Stat(_ context.Context, entry string) (transfer.Entry, error) {
 	if err := s.called("stat", entry); err != nil {
 		return transfer.Entry{}, err
 	}
-	e := transfer.Entry{Size: int64(len(s.Files[entry]))}
+	content, file := s.Files[entry]
+	if !file && !slices.Contains(s.Folders, entry) && len(s.children(entry)) == 0 {
+		return transfer.Entry{}, notFound()
+	}
+	e := transfer.Entry{Size: int64(len(content)), Folder: !file}
 	if s.ETag != nil {
 		e.ETag = s.ETag(entry)
 	}
 	return e, nil
+}
+
+func notFound() error {
+	return &transfer.Error{
+		Side: transfer.SideSource, Class: transfer.EntryFails,
+		Reason: transfer.ReasonNotFound, Err: errors.New("gone"),
+	}
 }
 
 func (s *Source) children(folder string) []transfer.Entry {
@@ -159,10 +170,7 @@ func (s *Source) Open(ctx context.Context, file string) (*transfer.Body, error) 
 	}
 	content, ok := s.Files[file]
 	if !ok {
-		return nil, &transfer.Error{
-			Side: transfer.SideSource, Class: transfer.EntryFails,
-			Reason: transfer.ReasonNotFound, Err: errors.New("gone"),
-		}
+		return nil, notFound()
 	}
 	var reader io.Reader = strings.NewReader(content)
 	if s.Body != nil {
