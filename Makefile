@@ -114,6 +114,10 @@ release: ## archives for linux/amd64 and arm64 with checksums, in dist/; one com
 backend-images:
 	@deploy/images/resolve
 
+.PHONY: settings
+settings: ## write the tables of settings in docs/OPERATIONS.md from the programs; make check compares
+	@for s in trigger migrator; do (cd services/$$s && go test ./cmd/$$s -run '^TestTheSettingsAreDocumented$$' -update); done
+
 .PHONY: tidy
 tidy: ## go work sync and go mod tidy everywhere; CI checks that nothing changes
 	@go work sync

@@ -81,6 +81,8 @@ func typeName(t reflect.Type) string {
 	switch {
 	case t == reflect.TypeFor[time.Duration]():
 		return "duration"
+	case t.Kind() == reflect.String && t != reflect.TypeFor[Secret]():
+		return "string" // whatever its name is in Go
 	case t.Kind() == reflect.Pointer:
 		return typeName(t.Elem())
 	case t.Kind() == reflect.Slice && t.Elem().Kind() != reflect.Uint8:

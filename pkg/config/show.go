@@ -10,18 +10,43 @@ import (
 	"text/tabwriter"
 )
 
-// Usage prints the table of settings for --help, with the descriptions of the
-// desc tags.
+// Setting is one variable as its reader sees it.
+type Setting struct {
+	Name, Type  string
+	Default     string // *** where it is secret
+	Required    bool
+	Description string // of the desc tag, and for a Secret that it may come from a file
+}
+
+// Describe lists the settings of a spec in its order.
+func Describe(prefix string, spec any) ([]Setting, error) {
+	found, err := gather(prefix, spec)
+	if err != nil {
+		return nil, err
+	}
+	settings := make([]Setting, 0, len(found))
+	for _, s := range found {
+		settings = append(settings, Setting{
+			Name: s.key, Type: s.typeName(), Default: s.shownDefault(), Required: s.required(), Description: s.shownDescription(),
+		})
+	}
+	return settings, nil
+}
+
+// Usage prints the table of settings for --help.
 func Usage(w io.Writer, prefix string, spec any) error {
-	settings, err := gather(prefix, spec)
+	settings, err := Describe(prefix, spec)
 	if err != nil {
 		return err
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "NAME\tTYPE\tDEFAULT\tREQUIRED\tDESCRIPTION")
 	for _, s := range settings {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n",
-			s.key, s.typeName(), s.shownDefault(), s.shownRequired(), s.shownDescription())
+		required := ""
+		if s.Required {
+			required = "yes"
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", s.Name, s.Type, s.Default, required, s.Description)
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("print settings: %w", err)
@@ -34,13 +59,6 @@ func (s setting) shownDefault() string {
 		return redacted
 	}
 	return s.fallback()
-}
-
-func (s setting) shownRequired() string {
-	if s.required() {
-		return "yes"
-	}
-	return ""
 }
 
 func (s setting) shownDescription() string {

@@ -87,16 +87,7 @@ type configured interface {
 // run does what the arguments say. What it prints for a person goes to stdout.
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	exited := false
-	parser, err := kong.New(&commands{},
-		kong.Name("migrator"),
-		kong.Description("Moves the files of Nextcloud accounts into Cozy instances."),
-		kong.Vars{"version": "migrator " + service.ThisBuild().String()},
-		kong.Writers(stdout, stdout),
-		kong.Exit(func(int) { exited = true }),
-		kong.Help(help),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.BindTo(stdout, (*io.Writer)(nil)),
-	)
+	parser, err := newParser(ctx, stdout, func(int) { exited = true })
 	if err != nil {
 		return fmt.Errorf("declare the commands: %w", err)
 	}
@@ -108,6 +99,19 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return fmt.Errorf("%w; %w", err, errUsage)
 	}
 	return parsed.Run()
+}
+
+func newParser(ctx context.Context, stdout io.Writer, exit func(int)) (*kong.Kong, error) {
+	return kong.New(&commands{},
+		kong.Name("migrator"),
+		kong.Description("Moves the files of Nextcloud accounts into Cozy instances."),
+		kong.Vars{"version": "migrator " + service.ThisBuild().String()},
+		kong.Writers(stdout, stdout),
+		kong.Exit(exit),
+		kong.Help(help),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.BindTo(stdout, (*io.Writer)(nil)),
+	)
 }
 
 // help prints the arguments of a command and its settings.

@@ -2,15 +2,12 @@ package main
 
 import (
 	"bytes"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"example.org/ncm/services/migrator/internal/instance"
 )
 
 // TestDeps names what must never be linked into the binary.
@@ -81,27 +78,3 @@ func TestUnknownCommandsAreRefused(t *testing.T) {
 	}
 }
 
-func TestOperationsListsEverySettingAsItIs(t *testing.T) {
-	t.Parallel()
-	var help bytes.Buffer
-	if err := run(t.Context(), []string{"run", "--help"}, &help); err != nil {
-		t.Fatal(err)
-	}
-	docs, err := os.ReadFile("../../../../docs/OPERATIONS.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, table, _ := strings.Cut(help.String(), "DESCRIPTION\n")
-	for line := range strings.Lines(table) {
-		name, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-		description := rest[strings.LastIndex(rest, "   ")+1:]
-		if !strings.Contains(string(docs), "| `"+name+"` |") || !strings.Contains(string(docs), strings.TrimSpace(description)) {
-			t.Errorf("docs/OPERATIONS.md does not say of %s: %s", name, strings.TrimSpace(description))
-		}
-	}
-	for item := range strings.FieldsSeq(instance.Scope) {
-		if !strings.Contains(string(docs), "`"+item+"`") {
-			t.Errorf("docs/OPERATIONS.md does not name the scope %s", item)
-		}
-	}
-}

@@ -20,6 +20,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 	"go.uber.org/goleak"
 
+	"example.org/ncm/pkg/configtest"
 	"example.org/ncm/pkg/contract"
 	"example.org/ncm/pkg/cozytest"
 	"example.org/ncm/pkg/dnstest"
@@ -408,28 +409,18 @@ func TestDeps(t *testing.T) {
 	}
 }
 
-func TestOperationsListsEverySettingAsItIs(t *testing.T) {
+const operations = "../../../../docs/OPERATIONS.md"
+
+func TestTheSettingsAreDocumented(t *testing.T) {
 	t.Parallel()
-	var help bytes.Buffer
-	if err := run(t.Context(), []string{"--help"}, &help); err != nil {
-		t.Fatal(err)
-	}
-	docs, err := os.ReadFile("../../../../docs/OPERATIONS.md")
+	configtest.Documented(t, operations, "trigger", []configtest.Command{{Name: "trigger", Spec: new(Config)}})
+}
+
+func TestTheScopesAreDocumented(t *testing.T) {
+	t.Parallel()
+	docs, err := os.ReadFile(operations)
 	if err != nil {
 		t.Fatal(err)
-	}
-	_, table, _ := strings.Cut(help.String(), "DESCRIPTION\n")
-	lines := 0
-	for line := range strings.Lines(table) {
-		name, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-		description := rest[strings.LastIndex(rest, "   ")+1:]
-		if !strings.Contains(string(docs), "| `"+name+"` |") || !strings.Contains(string(docs), strings.TrimSpace(description)) {
-			t.Errorf("docs/OPERATIONS.md does not say of %s: %s", name, strings.TrimSpace(description))
-		}
-		lines++
-	}
-	if lines < 20 {
-		t.Errorf("only %d settings were found in:\n%s", lines, help.String())
 	}
 	for item := range strings.FieldsSeq(instance.Scope) {
 		if !strings.Contains(string(docs), "`"+item+"`") {
