@@ -126,6 +126,8 @@ func TestWorkersAreScaledByTheWorkThereIs(t *testing.T) {
 	r.Ledger.Exec(t, "UPDATE migration SET mirror_due_at = now() WHERE id = $1", ids[0])
 	m.await(t, r, "a result that its user was not told", load{due: 1})
 	r.Ledger.Exec(t, "UPDATE migration SET mirror_due_at = NULL WHERE id = $1", ids[0])
+	r.Ledger.Exec(t, "UPDATE migration SET password_due_at = now() WHERE id = $1", ids[0])
+	m.await(t, r, "an app password that is to be given back", load{due: 1})
 	r.Ledger.Exec(t, `UPDATE migration SET state = 'running', finished_at = NULL, due_at = now() + interval '1 hour' WHERE id = $1`, ids[0])
 	m.await(t, r, "a migration that waits for its server needs no worker", load{})
 	r.Ledger.Exec(t, "UPDATE migration SET due_at = now() WHERE id = $1", ids[0])

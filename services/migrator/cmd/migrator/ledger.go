@@ -217,7 +217,7 @@ type purgeCommand struct {
 
 // Help says what the one line can't.
 func (*purgeCommand) Help() string {
-	return "Only migrations are removed that are over and whose tracking document says so. Rows go in transactions of 10,000; " +
+	return "Only migrations are removed that are over, whose tracking document says so and whose app password is given back (RETURN_PASSWORD_AFTER). Rows go in transactions of 10,000; " +
 		"a purge that was cut short is completed by the next. A purged migration can't be retried."
 }
 

@@ -77,4 +77,3 @@ func TestUnknownCommandsAreRefused(t *testing.T) {
 		t.Error(diff)
 	}
 }
-

@@ -125,15 +125,19 @@ func TestACanceledMigrationGivesItsPasswordBackAtOnceAndNoOther(t *testing.T) {
 	for name, tt := range map[string]struct {
 		of   func(id string) string
 		left int
+		mode transferMode
 	}{
-		"its own":            {func(id string) string { return id }, 0},
-		"a later one's":      {func(string) string { return "another" }, 1},
-		"the user's own":     {func(string) string { return "" }, 1},
-		"replaced by a user": {nil, 1},
+		"its own":            {func(id string) string { return id }, 0, modeFiles},
+		"a later one's":      {func(string) string { return "another" }, 1, modeFiles},
+		"the user's own":     {func(string) string { return "" }, 1, modeFiles},
+		"replaced by a user": {nil, 1, modeFiles},
+		// So that a purge does not wait for it.
+		"noted alone where the stack copies": {func(id string) string { return id }, 1, modeStack},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, ledger := newLedgerWorld(t)
+			w.cfg.Mode = tt.mode
 			id := w.request(t, "/")
 			if tt.of == nil {
 				w.issue(t, id, "ended")

@@ -123,8 +123,7 @@ func assemble(ctx context.Context, cfg *RunConfig, ledger *postgres.Ledger, prov
 			return engine.Run(ctx)
 		}),
 		service.Loop("passwords", func(ctx context.Context) error {
-			// In stack mode the login of the source is none of our business.
-			if cfg.Mode == modeStack || !awaitSchema(ctx, ledger, logger) {
+			if !awaitSchema(ctx, ledger, logger) {
 				<-ctx.Done()
 				return nil
 			}

@@ -7,8 +7,8 @@ import (
 
 // Retention is what removes old migrations from the ledger.
 type Retention interface {
-	// Expired counts migrations that ended longer ago than age and whose tracking
-	// document says so, and their files.
+	// Expired counts migrations that ended longer ago than age, whose tracking
+	// document says so and whose app password is given back, and their files.
 	Expired(ctx context.Context, age time.Duration) (migrations, files int64, err error)
 	// Expire marks up to limit of them, and gives those with marks of an earlier
 	// call: from then on they can't be opened again.

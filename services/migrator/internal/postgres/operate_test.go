@@ -280,7 +280,11 @@ func TestPurgeRemovesOnlyWhatIsOverAndMirrored(t *testing.T) {
 	o := operate.Operator{Ledger: l}
 	for i := range 3 {
 		completed(t, l, fmt.Sprint("old", i), "alice")
+		if err := l.PasswordReturned(t.Context(), fmt.Sprint("old", i)); err != nil {
+			t.Fatal(err)
+		}
 	}
+	completed(t, l, "owes its password", "alice")
 	if p, err := o.Purge(t.Context(), time.Hour); err != nil || p.Migrations != 0 {
 		t.Errorf("purged what ended just now: %+v, %v", p, err)
 	}
@@ -309,10 +313,36 @@ func TestPurgeRemovesOnlyWhatIsOverAndMirrored(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 	left, err := o.List(t.Context(), operate.Filter{Limit: 10})
-	if err != nil || len(left) != 2 {
+	if err != nil || len(left) != 3 {
 		t.Errorf("left %+v, %v", left, err)
 	}
 	if n, err := l.RemoveEntries(t.Context(), "waits", 10); err != nil || n != 0 {
 		t.Errorf("%d entries of an unmarked migration removed, %v", n, err)
+	}
+	// After a dozen tries nobody gives it back any more.
+	if err := l.PasswordReturned(t.Context(), "owes its password"); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := o.Purge(t.Context(), time.Nanosecond); err != nil || p.Migrations != 1 {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// Nobody gives back what migrate-once was told: there is no account.
+func TestPurgeRemovesWhatMigrateOnceDid(t *testing.T) {
+	t.Parallel()
+	l := postgrestest.Ledger(t)
+	o := operate.Operator{Ledger: l}
+	if _, err := l.AdmitOnce(t.Context(), migration("m1", "alice")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Cancel(t.Context(), "m1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Mirrored(t.Context(), "m1", 1, state(t, l, "m1").Changed); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := o.Purge(t.Context(), time.Nanosecond); err != nil || p.Migrations != 1 {
+		t.Errorf("%+v, %v", p, err)
 	}
 }

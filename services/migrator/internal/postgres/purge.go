@@ -7,8 +7,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// expired are migrations whose end, a retention ago, the tracking document tells.
-const expired = `finished_at < now() - @age::interval AND mirror_due_at IS NULL`
+// expired are migrations whose end, a retention ago, the tracking document tells, and
+// whose app password nobody has to give back any more.
+const expired = `finished_at < now() - @age::interval AND mirror_due_at IS NULL AND (once OR password_due_at IS NULL)`
 
 // Expired implements operate.Retention.
 func (l *Ledger) Expired(ctx context.Context, age time.Duration) (migrations, files int64, err error) {

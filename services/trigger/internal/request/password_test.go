@@ -101,6 +101,17 @@ func TestWhatWasMadeForARequestThatFailsIsGivenBack(t *testing.T) {
 		wantCode(t, err, request.CodeOf(errBroken))
 		wantReturned(t, f, "made")
 	})
+	t.Run("account not saved, and the document stays undecided", func(t *testing.T) {
+		t.Parallel()
+		w, f := exchanging(t)
+		w.accounts.save = func(contract.Account) (string, error) {
+			w.docs.onWrite = func(string) error { return errBroken } // the instance is away
+			return "", errBroken
+		}
+		_, err := w.start(t.Context())
+		wantCode(t, err, request.CodeOf(errBroken))
+		wantReturned(t, f, "made")
+	})
 	t.Run("not published", func(t *testing.T) {
 		t.Parallel()
 		w, f := exchanging(t)

@@ -2,6 +2,7 @@ package request
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -141,7 +142,7 @@ func (d *Desk) launch(ctx context.Context, instance string, own Document, accoun
 	// that the winner's workers are going to use, nor make a second account.
 	accountID, err := d.Accounts.Save(ctx, instance, *account)
 	if err != nil {
-		return Document{}, fmt.Errorf("save account: %w", err)
+		return Document{}, fmt.Errorf("%w: %w", errNotSaved, err)
 	}
 	// If we stop here, the account has the new login and nothing else changed:
 	// the document is abandoned as above, the next request saves the account
@@ -182,7 +183,8 @@ func (d *Desk) publish(ctx context.Context, instance, accountID string, document
 // withdraw tells the user why nothing comes, and gives back what was made for it.
 // Where the document can't be written it stays active: if it is undecided it is
 // found abandoned later, if it is claimed its message is published by a later
-// request, late but true, and needs the password.
+// request, late but true, and needs the password. Before its account was saved it
+// can't have been claimed: nobody needs the password then.
 func (d *Desk) withdraw(ctx context.Context, instance, id string, account contract.Account, cause error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), failTimeout)
 	defer cancel()
@@ -190,7 +192,13 @@ func (d *Desk) withdraw(ctx context.Context, instance, id string, account contra
 	if err != nil {
 		d.Logger.ErrorContext(ctx, "tracking document not marked failed",
 			"migration", id, "instance", instance, "error", err)
-		return
+		if !errors.Is(cause, errNotSaved) {
+			return
+		}
 	}
-	d.returnUnused(ctx, instance, account, cause)
+	after, stop := context.WithTimeout(context.WithoutCancel(ctx), failTimeout) // the document may have used up the other
+	defer stop()
+	d.returnUnused(after, instance, account, cause)
 }
+
+var errNotSaved = errors.New("save account")
