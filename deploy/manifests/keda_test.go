@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
@@ -69,6 +70,23 @@ func tags(s *ast.StructType) map[string]reflect.StructTag {
 		}
 	}
 	return all
+}
+
+// The version that go.mod names is the oldest that will do, so that the manifests use
+// nothing which came later. It is the first with fallback.behavior: 2.16 refuses that.
+func TestTheOldestKEDAIsDocumented(t *testing.T) {
+	t.Parallel()
+	version := regexp.MustCompile(`@v(\d+\.\d+)\.\d+$`).FindStringSubmatch(kedaSource(t))
+	if version == nil {
+		t.Fatalf("no version in %s", kedaSource(t))
+	}
+	docs, err := os.ReadFile(root + "/docs/OPERATIONS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "KEDA " + version[1] + " or later"; !strings.Contains(string(docs), want) {
+		t.Errorf("docs/OPERATIONS.md does not say %s", want)
+	}
 }
 
 func TestTheTypesAreKEDAs(t *testing.T) {

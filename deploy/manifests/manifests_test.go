@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"example.org/ncm/deploy/manifests"
@@ -77,9 +77,12 @@ func gather() (f manifests.Facts, err error) {
 	return f, nil
 }
 
-func build(t *testing.T, overlay string) *manifests.Set {
+// optional are the components that each overlay offers.
+var optional = []string{"operator", "traces"} //nolint:gochecknoglobals // see above
+
+func build(t *testing.T, overlay string, components ...string) *manifests.Set {
 	t.Helper()
-	set, err := manifests.Build(filepath.Join(k8s, "overlays", overlay))
+	set, err := manifests.Build(k8s, overlay, components...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,17 +92,67 @@ func build(t *testing.T, overlay string) *manifests.Set {
 func TestEveryOverlayKeepsTheRules(t *testing.T) {
 	t.Parallel()
 	for _, overlay := range overlays {
-		t.Run(overlay, func(t *testing.T) {
-			t.Parallel()
-			set := build(t, overlay)
-			if len(set.Pods()) < 3 || len(set.Policies) == 0 {
-				t.Fatalf("%d pods and %d policies: the overlay is not whole", len(set.Pods()), len(set.Policies))
-			}
-			for _, fault := range manifests.Check(t.Context(), set, facts(t)) {
-				t.Error(fault)
-			}
-		})
+		for _, components := range [][]string{nil, optional} {
+			t.Run(fmt.Sprint(overlay, components), func(t *testing.T) {
+				t.Parallel()
+				set := build(t, overlay, components...)
+				if len(set.Pods()) < 3 || len(set.Policies) == 0 {
+					t.Fatalf("%d pods and %d policies: the overlay is not whole", len(set.Pods()), len(set.Policies))
+				}
+				for _, fault := range manifests.Check(t.Context(), set, facts(t)) {
+					t.Error(fault)
+				}
+			})
+		}
 	}
+}
+
+func TestComponentsAddWhatTheySay(t *testing.T) {
+	t.Parallel()
+	entries, err := os.ReadDir(k8s + "/components")
+	if err != nil || len(entries) != len(optional) {
+		t.Errorf("%d components, want %v; %v", len(entries), optional, err)
+	}
+	for _, overlay := range overlays {
+		plain, whole := build(t, overlay), build(t, overlay, optional...)
+		for setting, pods := range map[string][]string{
+			"OPERATOR_TOKEN_FILE":         {"Deployment/migrator"},
+			"OTEL_EXPORTER_OTLP_ENDPOINT": {"Deployment/trigger", "Deployment/migrator"},
+		} {
+			if got := having(t, plain, setting); len(got) != 0 {
+				t.Errorf("%s: %s is set without its component, of %v", overlay, setting, got)
+			}
+			got := having(t, whole, setting)
+			slices.Sort(got)
+			slices.Sort(pods)
+			if !slices.Equal(got, pods) {
+				t.Errorf("%s: %s is set of %v, want %v", overlay, setting, got, pods)
+			}
+			// The settings of the base are kept beside it.
+			if len(having(t, whole, "SHUTDOWN_TIME")) != 2 {
+				t.Errorf("%s: settings were replaced", overlay)
+			}
+		}
+		traces := policy(whole, "traces").Spec
+		if len(whole.Policies) != len(plain.Policies)+1 || traces.Egress[0].Ports[0].Port.IntValue() != 4318 {
+			t.Errorf("%s: the collector is not within reach: %+v", overlay, traces)
+		}
+	}
+}
+
+// having are the pods that have a setting.
+func having(t *testing.T, s *manifests.Set, setting string) (pods []string) {
+	t.Helper()
+	for _, c := range s.Containers() {
+		variables, err := s.Environment(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(variables, func(v manifests.Variable) bool { return v.Name == setting }) {
+			pods = append(pods, c.Pod.Owner)
+		}
+	}
+	return pods
 }
 
 // The e2e test of the queries reads them from the base.
@@ -134,6 +187,9 @@ func breaks() map[string][]func(*manifests.Set) {
 	trigger := func(s *manifests.Set) *corev1.PodSpec { return &find(s.Deployments, "trigger").Spec.Template.Spec }
 	container := func(s *manifests.Set) *corev1.Container { return &trigger(s).Containers[0] }
 	job := func(s *manifests.Set) *corev1.Container { return &s.Jobs[0].Spec.Template.Spec.Containers[0] }
+	purge := func(s *manifests.Set) *corev1.Container {
+		return &s.CronJobs[0].Spec.JobTemplate.Spec.Template.Spec.Containers[0]
+	}
 	settings := func(s *manifests.Set, setting string) map[string]string {
 		for _, m := range s.Settings {
 			if _, ok := m.Data[setting]; ok {
@@ -178,6 +234,13 @@ func breaks() map[string][]func(*manifests.Set) {
 			func(s *manifests.Set) { container(s).ReadinessProbe = nil },
 			func(s *manifests.Set) { container(s).ReadinessProbe.HTTPGet.Port = intstr.FromString("api") },
 			func(s *manifests.Set) { container(s).ReadinessProbe.TimeoutSeconds = 1 },
+		},
+		"programs understand their arguments": {
+			func(s *manifests.Set) { job(s).Args = []string{"schema", "apply"} },
+			func(s *manifests.Set) { purge(s).Args[1] = "--older-then=90d" },
+			func(s *manifests.Set) { purge(s).Args[1] = "--older-than=ninety" },
+			func(s *manifests.Set) { container(s).Args = []string{"run"} },
+			func(s *manifests.Set) { container(s).Command = []string{"/trigger"} },
 		},
 		"settings are known and complete": {
 			func(s *manifests.Set) { settings(s, "INSTANCE_SUFFIXES")["INSTANCE_SUFIXES"] = ".cozy.example" },
@@ -270,6 +333,16 @@ func breaks() map[string][]func(*manifests.Set) {
 				policy(s, "api").Spec.PodSelector.MatchLabels["app.kubernetes.io/name"] = "web"
 			},
 		},
+		"operators' ports are not published": {
+			func(s *manifests.Set) { s.Services[0].Spec.Ports[0].TargetPort = intstr.FromString("ops") },
+			func(s *manifests.Set) {
+				policy(s, "metrics").Spec.Ingress[0].From = append(policy(s, "metrics").Spec.Ingress[0].From, networkingv1.NetworkPolicyPeer{
+					NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": "ingress-nginx"}},
+				})
+			},
+			func(s *manifests.Set) { *policy(s, "api").Spec.Ingress[0].Ports[0].Port = intstr.FromString("ops") },
+			func(s *manifests.Set) { policy(s, "api").Spec.Ingress[0].Ports[0].Port = nil },
+		},
 		"private addresses are out of reach": {
 			func(s *manifests.Set) { policy(s, "public").Spec.Egress[0].To[0].IPBlock.Except = nil },
 			func(s *manifests.Set) { policy(s, "public").Spec.Egress[0].To[1].IPBlock.CIDR = "::/0" },
@@ -296,7 +369,7 @@ func breaks() map[string][]func(*manifests.Set) {
 			func(s *manifests.Set) { s.CronJobs[0].Spec.ConcurrencyPolicy = "" },
 			func(s *manifests.Set) { s.CronJobs[0].Spec.JobTemplate.Spec.ActiveDeadlineSeconds = nil },
 			func(s *manifests.Set) {
-				s.CronJobs[0].Spec.JobTemplate.Spec.Template.Spec.Containers[0].Args = []string{"purge"}
+				purge(s).Args = []string{"purge"}
 			},
 		},
 	}

@@ -79,6 +79,20 @@ func commandOf(c Container) []string {
 	return words
 }
 
+// Understands gives what a container's program says against its arguments. With an
+// empty environment no command gets further than to its settings.
+func (p *Programs) Understands(ctx context.Context, c Container) error {
+	ctx, cancel := context.WithTimeout(ctx, settled)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, p.of(c), c.Args...)
+	cmd.Env = []string{"PATH="} // nil would be ours
+	out, err := cmd.CombinedOutput()
+	if !bytes.Contains(out, []byte("faulty settings")) {
+		return fmt.Errorf("%v: %w: %s", c.Args, err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
 // settled is how long a program may take to say what it thinks of its settings.
 const settled = time.Minute
 

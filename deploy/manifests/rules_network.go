@@ -35,6 +35,27 @@ func traffic(_ context.Context, s *Set, _ Facts) []string {
 	return f
 }
 
+// unpublished: what is for operators and for Prometheus is behind no Service, and open
+// to one namespace. kubectl port-forward needs neither.
+func unpublished(_ context.Context, s *Set, _ Facts) []string {
+	var f faults
+	for _, service := range s.Services {
+		for _, port := range service.Spec.Ports {
+			f.unless(port.TargetPort.StrVal == "api", "Service/%s leads to the port %s", service.Name, port.TargetPort.String())
+		}
+	}
+	for _, p := range s.Policies {
+		for _, rule := range p.Spec.Ingress {
+			for _, port := range rule.Ports {
+				monitoring := p.Name == "metrics" && len(rule.From) == 1 && rule.From[0].NamespaceSelector != nil
+				f.unless(port.Port != nil && (port.Port.StrVal == "api" || port.Port.StrVal == "ops" && monitoring),
+					"NetworkPolicy/%s opens the port %s", p.Name, port.Port.String())
+			}
+		}
+	}
+	return f
+}
+
 func (s *Set) selectsSome(selector *metav1.LabelSelector) bool {
 	parsed, err := metav1.LabelSelectorAsSelector(selector)
 	return err == nil && slices.ContainsFunc(s.Pods(), func(p Pod) bool { return parsed.Matches(labels.Set(p.Labels)) })

@@ -227,7 +227,7 @@ func schemaJob(_ context.Context, s *Set, _ Facts) []string {
 	return f
 }
 
-// purge: flags are the program's, and a user's result stays for some time.
+// purge: a user's result stays for some time.
 func purge(_ context.Context, s *Set, _ Facts) []string {
 	var f faults
 	if len(s.CronJobs) != 1 {

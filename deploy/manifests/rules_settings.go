@@ -54,6 +54,17 @@ func settings(ctx context.Context, s *Set, facts Facts) []string {
 	return f
 }
 
+func understood(ctx context.Context, s *Set, facts Facts) []string {
+	var f faults
+	for _, c := range s.Containers() {
+		f.unless(len(c.Command) == 0, "%s: its command is not the image's", c)
+		if err := facts.Programs.Understands(ctx, c); err != nil {
+			f.add("%s: %v", c, err)
+		}
+	}
+	return f
+}
+
 // accepted starts each program, because only it knows which settings go together.
 func accepted(ctx context.Context, s *Set, facts Facts) []string {
 	var f faults

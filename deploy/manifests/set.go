@@ -1,7 +1,11 @@
 package manifests
 
 import (
+	"bytes"
 	"fmt"
+	"io/fs"
+	"os"
+	"path"
 	"reflect"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -33,12 +37,31 @@ type Set struct {
 	ScalerLogins []*TriggerAuthentication
 }
 
-// Build makes an overlay's objects. A field that its kind does not have is an
-// error, and so is a kind that Set does not name.
-func Build(folder string) (*Set, error) {
-	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
+// Build makes the objects of an overlay below a folder, with the components named
+// which the overlay leaves to choice. A field that its kind does not have is an error,
+// and so is a kind that Set does not name.
+func Build(folder, overlay string, components ...string) (*Set, error) {
+	copied, err := inMemory(folder)
 	if err != nil {
-		return nil, fmt.Errorf("build %s: %w", folder, err)
+		return nil, err
+	}
+	file := "/overlays/" + overlay + "/kustomization.yaml"
+	content, err := copied.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("build %s: %w", overlay, err)
+	}
+	for _, c := range components {
+		line := "  - ../../components/" + c
+		if content = bytes.Replace(content, []byte("  # - ../../components/"+c), []byte(line), 1); !bytes.Contains(content, []byte(line)) {
+			return nil, fmt.Errorf("build %s: it does not offer the component %s", overlay, c)
+		}
+	}
+	if err := copied.WriteFile(file, content); err != nil {
+		return nil, fmt.Errorf("build %s: %w", overlay, err)
+	}
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(copied, path.Dir(file))
+	if err != nil {
+		return nil, fmt.Errorf("build %s: %w", overlay, err)
 	}
 	set := new(Set)
 	for _, r := range resources.Resources() {
@@ -51,6 +74,26 @@ func Build(folder string) (*Set, error) {
 		}
 	}
 	return set, nil
+}
+
+// inMemory copies a folder, to the root.
+func inMemory(folder string) (filesys.FileSystem, error) {
+	copied := filesys.MakeFsInMemory()
+	files := os.DirFS(folder)
+	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(files, name)
+		if err != nil {
+			return err
+		}
+		return copied.WriteFile("/"+name, content)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", folder, err)
+	}
+	return copied, nil
 }
 
 // Add decodes one object.
