@@ -22,6 +22,7 @@ type bench struct {
 
 	backends   *backends
 	simulators *control
+	collector  *collector
 	sources    map[string]source // by folder
 	laps       int
 }
@@ -73,6 +74,9 @@ func prepare(ctx context.Context, o options) (_ *bench, err error) {
 	if err = b.backends.connect(ctx, b.migrator); err != nil {
 		return nil, err
 	}
+	if b.collector, err = startCollector(ctx); err != nil {
+		return nil, err
+	}
 	for _, s := range o.scenarios {
 		for _, l := range s.ways {
 			if err = b.offer(ctx, l); err != nil {
@@ -115,6 +119,9 @@ func (b *bench) close() {
 	}
 	if b.backends != nil {
 		b.backends.close()
+	}
+	if b.collector != nil {
+		b.collector.close()
 	}
 	if b.log != nil {
 		_ = b.log.Close()
@@ -191,6 +198,9 @@ func (b *bench) lap(ctx context.Context, l load) (lap, error) {
 		move, want, folder = b.pipe, want.flat(), "/"
 	}
 	measured, err := move(ctx, l, host, token)
+	if err == nil && l.traced {
+		err = b.collector.arrived()
+	}
 	if err != nil {
 		return lap{}, err
 	}

@@ -105,7 +105,7 @@ func TestScenariosArePickedByName(t *testing.T) {
 		}
 	}
 	var got []string
-	for _, args := range [][]string{{}, {"-only", "large"}, {"-profile", "quick"}, {"-profile", "real", "-many"}, {"-profile", "rclone", "-only", "rclone"}} {
+	for _, args := range [][]string{{}, {"-only", "large"}, {"-profile", "quick"}, {"-profile", "real", "-many"}, {"-profile", "rclone", "-only", "rclone"}, {"-profile", "tracing"}} {
 		o, err := parseOptions(args)
 		if err != nil {
 			t.Fatal(err)
@@ -116,7 +116,7 @@ func TestScenariosArePickedByName(t *testing.T) {
 	}
 	want := []string{
 		"small", "large", "latency", "large", "small", "large", "latency",
-		"small", "large", "list-300", "list-3000", "list-30000", "rclone",
+		"small", "large", "list-300", "list-3000", "list-30000", "rclone", "tracing",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

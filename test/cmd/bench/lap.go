@@ -192,7 +192,7 @@ func awaitOK(ctx context.Context, address string) error {
 // settings are the migrator's environment: nothing but what its defaults can't know,
 // and the parallelism.
 func (b *bench) settings(l load, ops string) []string {
-	return []string{
+	settings := []string{
 		"DATABASE_URL=" + b.backends.databaseURL,
 		"RABBITMQ_URL=" + b.backends.amqpURL,
 		"OPS_ADDR=" + ops,
@@ -208,6 +208,10 @@ func (b *bench) settings(l load, ops string) []string {
 		"ALLOW_HTTP_NEXTCLOUD=true",
 		"ALLOWED_PRIVATE_RANGES=127.0.0.0/8",
 	}
+	if l.traced {
+		settings = append(settings, b.collector.settings()...)
+	}
+	return settings
 }
 
 // freeAddress is one of the loopback that nobody listens on.

@@ -8,11 +8,12 @@
 // count. The ways of a scenario take turns, and each
 // ratio is to the first way of the same round.
 //
-//	bench [-profile default|quick|real|rclone] [-count N] [-only SCENARIO] [-many] [-migrator BINARY] [-rclone BINARY] [-json]
+//	bench [-profile default|quick|real|rclone|tracing] [-count N] [-only SCENARIO] [-many] [-migrator BINARY] [-rclone BINARY] [-json]
 //
 // The profile real has both servers cost what recorded ones did (nextcloudtest and
 // cozytest know them as nextcloud32 and cozy-stack), and so predicts what real ones
-// give; rclone copies the same files from the same source to a WebDAV server of ours.
+// give; rclone copies the same files from the same source to a WebDAV server of ours;
+// tracing sends spans to a collector of ours, and not.
 //
 // Settings come from the environment. BENCH_DATABASE_URL and BENCH_AMQP_URL, or
 // else TEST_DATABASE_URL and TEST_AMQP_URL, name a database and a broker that
@@ -72,7 +73,7 @@ type options struct {
 func parseOptions(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.StringVar(&o.profile, "profile", "default", "what is moved: default, quick to see that everything works, real for recorded servers, rclone for rclone beside us")
+	flags.StringVar(&o.profile, "profile", "default", "what is moved: default, quick to see that everything works, real for recorded servers, rclone for rclone beside us, tracing for what traces cost")
 	flags.IntVar(&o.count, "count", 5, "rounds of each scenario, all its ways in turn")
 	only := flags.String("only", "", "measure this scenario only")
 	flags.StringVar(&o.migrator, "migrator", "", "measure this binary instead of building one")

@@ -26,6 +26,7 @@ type load struct {
 	whole    bool // the migrator asks for archives and whole trees
 	listed   bool // nothing can be copied: each file is in a folder of its own and not readable
 	unpaced  bool // rclone's pacer is off
+	traced   bool // the migrator sends spans to a collector
 }
 
 // mover is who moves a load.
@@ -94,6 +95,13 @@ func (l load) rclone(unpaced bool) load {
 	return l
 }
 
+// tracing is the migrator with its traces on.
+func (l load) tracing() load {
+	l.traced = true
+	l.label += ", traced"
+	return l
+}
+
 func (l load) aiming(ratio float64) load {
 	l.aim = ratio
 	return l
@@ -112,16 +120,20 @@ func profile(name string, many bool) ([]scenario, error) {
 			all = append(all, listing(30_000))
 		}
 		return all, nil
+	case profileTracing:
+		return []scenario{traced(5000)}, nil
 	case profileRclone:
 		return []scenario{besideRclone("rclone-paced", 300, false), besideRclone("rclone", 3000, true)}, nil
 	}
-	return nil, fmt.Errorf("unknown profile %q; there are default, quick, %s and %s", name, profileReal, profileRclone)
+	return nil, fmt.Errorf("unknown profile %q; there are default, quick, %s, %s and %s", name, profileReal, profileRclone, profileTracing)
 }
 
 const (
 	// profileReal has servers that cost what the recorded ones do.
 	profileReal   = "real"
 	profileRclone = "rclone"
+	// profileTracing asks what traces cost.
+	profileTracing = "tracing"
 )
 
 func tenKB(folder string, files int) load {
@@ -156,6 +168,11 @@ func listing(folders int) scenario {
 	one, tree := l.single(), l.together()
 	one.label, tree.label = "folder by folder", "whole trees"
 	return scenario{name: fmt.Sprintf("list-%d", folders), ways: []load{one, tree}}
+}
+
+func traced(files int) scenario {
+	l := tenKB("/traced", files)
+	return scenario{name: "tracing", ways: []load{l.single(), l.single().tracing(), l.together(), l.together().tracing()}}
 }
 
 func besideRclone(name string, files int, unpaced bool) scenario {
