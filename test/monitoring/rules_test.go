@@ -1,7 +1,9 @@
 package monitoring_test
 
 import (
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -140,6 +142,49 @@ func TestEachAlertFiresWhenItShouldAndOnlyThen(t *testing.T) {
 	if len(rules) != len(scenes) {
 		t.Errorf("%d rules, %d scenes", len(rules), len(scenes))
 	}
+}
+
+// What a runbook says to look for is a setting, a panel, a line of the log or a value,
+// all of which are in the sources; commands and queries have tests where they are run.
+func TestRunbooksNameWhatThereIs(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile(root + "/docs/OPERATIONS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(content), "\n## Alerts\n")
+	text, _, _ = strings.Cut(text, "\n## Upgrade\n")
+	sources := sourcesOf(t, "services", "pkg", "deploy/monitoring")
+	elsewhere := regexp.MustCompile(`^(SELECT |VACUUM |migrator |kubectl |rabbitmqctl |psql$|deploy/|goroutine\?)`)
+	named := regexp.MustCompile("`([^`]+)`|\"([^\"]+)\"").FindAllStringSubmatch(strings.Join(strings.Fields(text), " "), -1)
+	if len(named) < 50 {
+		t.Fatalf("only %d names were found", len(named))
+	}
+	for _, n := range named {
+		if name := n[1] + n[2]; !elsewhere.MatchString(name) && !strings.Contains(sources, name) {
+			t.Errorf("a runbook names %q, which is nowhere", name)
+		}
+	}
+}
+
+// sourcesOf is all that ships of some folders.
+func sourcesOf(t *testing.T, folders ...string) string {
+	t.Helper()
+	var all strings.Builder
+	for _, folder := range folders {
+		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			all.Write(content)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all.String()
 }
 
 func TestEachAlertSaysWhatToDoAndHasARunbook(t *testing.T) {
