@@ -50,7 +50,7 @@ func classifyToken(ctx context.Context, err error) error {
 	case !errors.As(err, &answer):
 		return again(transfer.ReasonUnreachable, err)
 	case passes(answer.Status):
-		return busy(answer, err)
+		return againAfter(transfer.ReasonBusy, answer.RetryAfter, err) // of the issuer: the target may have nothing to do
 	}
 	return again(transfer.ReasonAccessRefused, err)
 }
@@ -68,7 +68,7 @@ func classifyAnswer(answer *cozy.Error, err error) error {
 		// agree again later.
 		return again(transfer.ReasonAccessRefused, err)
 	case passes(answer.Status):
-		return againAfter(transfer.ReasonBusy, answer.RetryAfter, err)
+		return busy(answer, err)
 	case answer.Status == http.StatusPreconditionFailed:
 		return again(transfer.ReasonIncomplete, err)
 	case answer.Status == http.StatusRequestEntityTooLarge:
@@ -89,6 +89,7 @@ func passes(status int) bool {
 	return status >= http.StatusInternalServerError
 }
 
+// busy is about the target's moment. Some statuses say that it is asked for too much.
 func busy(answer *cozy.Error, err error) error {
 	e := &transfer.Error{Side: transfer.SideTarget, Class: transfer.Again, Reason: transfer.ReasonBusy, RetryAfter: answer.RetryAfter, Err: err}
 	switch answer.Status {

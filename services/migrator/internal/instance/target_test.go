@@ -356,6 +356,7 @@ func TestAnswersAreClassifiedOnce(t *testing.T) {
 		"busy":           {cozytest.Fault{Status: 503}, transfer.Again, transfer.ReasonBusy, 0},
 		"bad gateway":    {cozytest.Fault{Status: 502, Body: "<html>"}, transfer.Again, transfer.ReasonBusy, 0},
 		"failure":        {cozytest.Fault{Status: 500}, transfer.Again, transfer.ReasonBusy, 0},
+		"locked":         {cozytest.Fault{Status: 423}, transfer.Again, transfer.ReasonBusy, 0},
 		"too many":       {cozytest.Fault{Status: 429, RetryAfter: "7"}, transfer.Again, transfer.ReasonBusy, 7 * time.Second},
 		"early":          {cozytest.Fault{Status: 503, AnswerEarly: true}, transfer.Again, transfer.ReasonBusy, 0},
 		"reset":          {cozytest.Fault{ResetBeforeBody: true}, transfer.Again, transfer.ReasonUnreachable, 0},
@@ -385,8 +386,13 @@ func TestAnswersAreClassifiedOnce(t *testing.T) {
 			b.sim.Inject(test.fault)
 			_, err := b.target.Create(t.Context(), newFile("a", strings.Repeat("x", 100<<10)))
 			wantError(t, err, test.class, test.reason)
-			if wait := transfer.AsError(err).RetryAfter; wait != test.wait {
-				t.Errorf("wait %v, want %v", wait, test.wait)
+			e := transfer.AsError(err)
+			if e.RetryAfter != test.wait {
+				t.Errorf("wait %v, want %v", e.RetryAfter, test.wait)
+			}
+			// It is what slows the pace down.
+			if asked := test.fault.Status; e.Throttled != (asked == 423 || asked == 429 || asked == 503) {
+				t.Errorf("status %d: throttled is %v", asked, e.Throttled)
 			}
 		})
 	}
@@ -416,6 +422,9 @@ func TestTroubleWithTheTokenIssuerPasses(t *testing.T) {
 			b.sim.Inject(test.fault)
 			_, err := b.target.Create(t.Context(), newFile("a", "x"))
 			wantError(t, err, test.class, test.reason)
+			if transfer.AsError(err).Throttled {
+				t.Error("the target is taken for busy, which was not asked")
+			}
 			_, err = b.target.Find(t.Context(), cozy.RootDirID, "a")
 			wantError(t, err, test.class, test.reason)
 			wantError(t, b.target.Remove(t.Context(), "x"), test.class, test.reason)
