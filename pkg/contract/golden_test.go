@@ -136,6 +136,20 @@ func TestAMessageOfAVersionThatIsNotKnownIsRefused(t *testing.T) {
 	}
 }
 
+func TestATimeThatNoLedgerStoresIsRefused(t *testing.T) {
+	t.Parallel()
+	for timestamp, good := range map[string]bool{
+		"0": true, "1795000000": true, "253402300799": true,
+		"253402300800": false, "1795000000000": false, "9000000000000000000": false, "-1": false,
+	} {
+		body := append([]byte(`{`), recorded(t, "requested.json")[1:]...)
+		body = append(bytes.TrimRight(body, "}\n "), (`,"timestamp":` + timestamp + `}`)...) // the last of two counts
+		if _, err := contract.DecodeRequested(body); good != (err == nil) || err != nil && !errors.Is(err, contract.ErrMalformed) {
+			t.Errorf("timestamp %s: %v", timestamp, err)
+		}
+	}
+}
+
 // read gives a value of the same type as the one given.
 func read(like any, body []byte) (any, error) {
 	switch like.(type) {

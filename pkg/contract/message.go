@@ -71,6 +71,9 @@ func DecodeRequested(body []byte) (Requested, error) {
 	if !validText(m.SourcePath, MaxMessageBytes) {
 		return Requested{}, fmt.Errorf("%w: sourcePath holds a NUL byte", ErrMalformed)
 	}
+	if m.Timestamp < 0 || m.Timestamp > maxTimestamp {
+		return Requested{}, fmt.Errorf("%w: timestamp is not one in seconds", ErrMalformed)
+	}
 	return m, nil
 }
 
@@ -99,6 +102,10 @@ func decode(body []byte, m any) error {
 }
 
 const maxIDBytes = 512
+
+// maxTimestamp is the last second of the year 9999. Later ones no JSON tells, nor
+// does Postgres store all of them: every retry would fail alike.
+const maxTimestamp = 253402300799
 
 func check(version int, migration, fqdn string) error {
 	switch {
