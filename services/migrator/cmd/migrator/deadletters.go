@@ -63,6 +63,10 @@ func (c *listDeadLetters) Run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	return c.print(stdout, found)
+}
+
+func (c *listDeadLetters) print(stdout io.Writer, found []queue.DeadLetter) (err error) {
 	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	encoder := json.NewEncoder(stdout)
 	if !c.JSON {
@@ -74,7 +78,7 @@ func (c *listDeadLetters) Run(ctx context.Context, stdout io.Writer) error {
 			err = encoder.Encode(l)
 		} else {
 			_, err = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\n",
-				l.MessageID, l.Key, l.From, l.Published.Format(time.RFC3339), l.Bytes, l.Reason)
+				printable(l.MessageID), printable(l.Key), printable(l.From), l.Published.Format(time.RFC3339), l.Bytes, printable(l.Reason))
 		}
 		if err != nil {
 			return err

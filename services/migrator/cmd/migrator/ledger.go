@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -251,9 +252,12 @@ type age time.Duration
 func (a *age) UnmarshalText(text []byte) error {
 	d, err := time.ParseDuration(string(text))
 	if days, ok := strings.CutSuffix(string(text), "d"); ok {
+		const day, most = 24 * time.Hour, int(math.MaxInt64 / (24 * time.Hour))
 		var n int
-		n, err = strconv.Atoi(days)
-		d = time.Duration(n) * 24 * time.Hour
+		if n, err = strconv.Atoi(days); n > most { // it would come out as a short time, and remove nearly all
+			err = strconv.ErrRange
+		}
+		d = time.Duration(n) * day
 	}
 	if err != nil || d <= 0 {
 		return errors.New("not an age such as 90d or 12h")

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.org/ncm/pkg/nextcloudtest"
+	"example.org/ncm/pkg/queue"
 	"example.org/ncm/services/migrator/internal/operate"
 	"example.org/ncm/services/migrator/internal/postgrestest"
 	"example.org/ncm/services/migrator/internal/transfer"
@@ -170,11 +171,28 @@ func TestSchemaStatus(t *testing.T) {
 
 func TestAges(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]time.Duration{"90d": 2160 * time.Hour, "12h": 12 * time.Hour, "0d": 0, "-1h": 0, "soon": 0, "d": 0} {
+	for text, want := range map[string]time.Duration{
+		"90d": 2160 * time.Hour, "12h": 12 * time.Hour, "106751d": 106751 * 24 * time.Hour,
+		"0d": 0, "-1h": 0, "soon": 0, "d": 0,
+		"213504d": 0, "9999999999999999999d": 0, // whose nanoseconds begin again at half an hour, or nowhere
+	} {
 		var a age
 		if err := a.UnmarshalText([]byte(text)); time.Duration(a) != want || (err == nil) != (want > 0) {
 			t.Errorf("%s: %v, %v", text, time.Duration(a), err)
 		}
+	}
+}
+
+func TestDeadLettersKeepTheirHandsOffTheTerminal(t *testing.T) {
+	t.Parallel()
+	const hostile = "\x1b[2Jx"
+	letters := []queue.DeadLetter{{Delivery: queue.Delivery{MessageID: hostile, RoutingKey: hostile}, From: hostile, Reason: hostile}}
+	var out bytes.Buffer
+	if err := new(listDeadLetters).print(&out, letters); err != nil {
+		t.Fatal(err)
+	}
+	if text := out.String(); strings.Contains(text, "\x1b") || strings.Count(text, "[2Jx") != 4 {
+		t.Errorf("printed %q", text)
 	}
 }
 
