@@ -107,7 +107,7 @@ func (c *call) archive(resource, query string) (*body, error) {
 		return nil, err
 	}
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "application/zip" {
-		drain(resp.Body)
+		drain(c.body(resp.Body))
 		return nil, transfer.ErrNoArchives // an empty page, as for any GET of a folder
 	}
 	return c.body(resp.Body), nil

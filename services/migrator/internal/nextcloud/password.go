@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"path"
 )
 
 // GiveBack ends the app password that c logs in with. An error of a class other than
@@ -16,7 +17,7 @@ func GiveBack(ctx context.Context, c Config) error {
 	}
 	call := source.newCall(ctx, true)
 	defer call.watchdog.release()
-	address := url.URL{Path: source.base.Path + "ocs/v2.php/core/apppassword"}
+	address := url.URL{Path: path.Join("/", source.base.Path, "ocs/v2.php/core/apppassword")}
 	req, err := http.NewRequestWithContext(call.watchdog.ctx, http.MethodDelete, placeholder+address.EscapedPath(), http.NoBody) //nolint:contextcheck // the watchdog holds the caller's
 	if err != nil {
 		return call.failed()
@@ -30,6 +31,6 @@ func GiveBack(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	drain(resp.Body)
+	drain(call.body(resp.Body))
 	return nil
 }

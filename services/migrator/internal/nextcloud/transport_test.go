@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -78,6 +79,63 @@ func TestRequestsGoToTheExactAddress(t *testing.T) {
 		if diff := cmp.Diff([]string{tt.want, tt.want + "/"}, got); diff != "" {
 			t.Errorf("addresses of GET and PROPFIND (-want +got):\n%s", diff)
 		}
+	}
+}
+
+// aside are the questions about a login that are not about its files.
+var aside = map[string]func(context.Context, nextcloud.Config) error{
+	"ocs/v2.php/cloud/user": func(ctx context.Context, c nextcloud.Config) error {
+		id, err := nextcloud.UserID(ctx, c)
+		if err == nil && id != "alice" {
+			err = fmt.Errorf("the user is %q", id)
+		}
+		return err
+	},
+	"ocs/v2.php/core/apppassword": nextcloud.GiveBack,
+}
+
+func TestQuestionsAboutALoginGoToTheExactAddress(t *testing.T) {
+	t.Parallel()
+	for route, ask := range aside {
+		for _, base := range []string{"https://cloud.example", "https://cloud.example/", "https://cloud.example/sub", "https://cloud.example/sub/"} {
+			var got string
+			err := ask(t.Context(), nextcloud.Config{BaseURL: base, Login: "alice@mail.example", HTTP: roundTrip(func(r *http.Request) (*http.Response, error) {
+				got = r.URL.String()
+				return answer(http.StatusOK, nil, strings.NewReader(`{"ocs":{"data":{"id":"alice"}}}`)), nil
+			})})
+			if want := strings.TrimSuffix(base, "/") + "/" + route; err != nil || got != want {
+				t.Errorf("asked %s, %v; want %s", got, err, want)
+			}
+		}
+	}
+}
+
+// TestAnAnswerThatNeverEndsIsGivenUp whatever was asked for: its silence holds no slot.
+func TestAnAnswerThatNeverEndsIsGivenUp(t *testing.T) {
+	t.Parallel()
+	asks := map[string]func(context.Context, nextcloud.Config) error{
+		"an archive that is none": func(ctx context.Context, c nextcloud.Config) error {
+			s, err := nextcloud.New(c)
+			if err != nil {
+				return err
+			}
+			return s.Archive(ctx, "small", []transfer.File{{Name: "a"}}, func(int, []byte) error { return nil })
+		},
+	}
+	maps.Copy(asks, aside)
+	for name, ask := range asks {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				err := ask(t.Context(), nextcloud.Config{BaseURL: "https://cloud.example/", Login: "alice", HTTP: roundTrip(func(r *http.Request) (*http.Response, error) {
+					return answer(http.StatusOK, nil, &silent{r.Context(), strings.NewReader("{")}), nil
+				})})
+				if took := time.Since(began); took != time.Minute {
+					t.Errorf("given up after %v with %v, want a minute", took, err)
+				}
+			})
+		})
 	}
 }
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"path"
 )
 
 // maxUser is what is read of an answer about a user; an honest one has a kilobyte.
@@ -22,7 +24,7 @@ func UserID(ctx context.Context, c Config) (string, error) {
 	}
 	call := source.newCall(ctx, true)
 	defer call.watchdog.release()
-	address := url.URL{Path: source.base.Path + "ocs/v2.php/cloud/user"}
+	address := url.URL{Path: path.Join("/", source.base.Path, "ocs/v2.php/cloud/user")}
 	req, err := http.NewRequestWithContext(call.watchdog.ctx, http.MethodGet, placeholder+address.EscapedPath(), http.NoBody) //nolint:contextcheck // the watchdog holds the caller's
 	if err != nil {
 		return "", call.failed()
@@ -32,11 +34,12 @@ func UserID(ctx context.Context, c Config) (string, error) {
 	if err := source.auth.Authorize(nil, req, ""); err != nil {
 		return "", call.fail(err)
 	}
-	resp, err := call.RoundTrip(req)
+	resp, err := call.RoundTrip(req) //nolint:bodyclose // the body closes it
 	if err != nil {
 		return "", err
 	}
-	defer resp.Body.Close()
+	body := call.body(resp.Body)
+	defer body.Close()
 	var answer struct {
 		OCS struct {
 			Data struct {
@@ -44,10 +47,10 @@ func UserID(ctx context.Context, c Config) (string, error) {
 			} `json:"data"`
 		} `json:"ocs"`
 	}
-	err = json.NewDecoder(io.LimitReader(resp.Body, maxUser)).Decode(&answer)
+	err = json.NewDecoder(io.LimitReader(body, maxUser)).Decode(&answer)
 	switch {
 	case err != nil:
-		return "", call.fail(errCut)
+		return "", call.fail(fmt.Errorf("%w: %w", errCut, err))
 	case answer.OCS.Data.ID == "":
 		return "", call.fail(errors.New("no user in the answer"))
 	}
