@@ -161,7 +161,9 @@ func (m *multistatus) property(t token, into *properties) error {
 				return m.skip()
 			}
 			text, err := m.text()
-			into.addChecksum(text)
+			if err == nil {
+				err = into.addChecksum(text)
+			}
 			return err
 		})
 	case propertyTags:
@@ -170,12 +172,19 @@ func (m *multistatus) property(t token, into *properties) error {
 				return m.skip()
 			}
 			text, err := m.text()
-			into.addTag(text)
+			if err == nil {
+				err = into.addTag(text)
+			}
 			return err
 		})
 	default:
 		text, err := m.text()
-		into.set(key, text)
+		if err == nil && len(text) > maxProperty {
+			err = malformed("a property of more than " + strconv.Itoa(maxProperty) + " bytes")
+		}
+		if err == nil {
+			into.set(key, text)
+		}
 		return err
 	}
 }

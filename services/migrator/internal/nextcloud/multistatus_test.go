@@ -128,6 +128,33 @@ func TestListingIsTakenWhereverItIsWellFormed(t *testing.T) {
 	}
 }
 
+// TestNumbersThatNobodyStoresAreUnknown: sums of sizes, and dates, have to fit into
+// the ledger and into JSON.
+func TestNumbersThatNobodyStoresAreUnknown(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		size, created string
+		want          transfer.Entry
+	}{
+		"honest":       {"1125899906842624", "253402300799", transfer.Entry{Size: 1 << 50, CreatedAt: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)}},
+		"too much":     {"1125899906842625", "253402300800", transfer.Entry{Size: -1}},
+		"milliseconds": {"1", "1795000000000", transfer.Entry{Size: 1}},
+		"overflowing":  {"9223372036854775807", "9223372036854775807", transfer.Entry{Size: -1}},
+		"negative":     {"-1", "-9223372036854775808", transfer.Entry{Size: -1}},
+		"no numbers":   {"many", "then", transfer.Entry{Size: -1}},
+		"none":         {"", "0", transfer.Entry{Size: -1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := strings.Replace(child("a"), "<d:getcontentlength>1<", "<nc:creation_time>"+tt.created+"</nc:creation_time><d:getcontentlength>"+tt.size+"<", 1)
+			_, got, err := decode(head + self + c + tail)
+			if err != nil || len(got) != 1 || got[0].Size != tt.want.Size || !got[0].CreatedAt.Equal(tt.want.CreatedAt) {
+				t.Errorf("got %+v, %v; want size %d, created %v", got, err, tt.want.Size, tt.want.CreatedAt)
+			}
+		})
+	}
+}
+
 func TestListingFailsOnHostileDocuments(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
@@ -163,6 +190,9 @@ func TestListingFailsOnHostileDocuments(t *testing.T) {
 		"long text":                 head + self + child(strings.Repeat("a", 40_000)) + tail,
 		"long tag":                  head + self + "<d:a b='" + strings.Repeat("a", 40_000) + "'/>" + tail,
 		"long response":             head + self + `<d:response>` + strings.Repeat("<d:x>0123456789</d:x>", 20_000) + `</d:response>` + tail,
+		"long property":             head + self + strings.ReplaceAll(child("a"), "&quot;e&quot;", strings.Repeat("e", 2000)) + tail,
+		"long checksums":            head + self + strings.ReplaceAll(child("a"), "<oc:fileid>", "<oc:checksums>"+strings.Repeat("<oc:checksum>"+strings.Repeat("c", 200)+"</oc:checksum>", 6)+"</oc:checksums><oc:fileid>") + tail,
+		"long tags":                 head + self + strings.ReplaceAll(child("a"), "<oc:fileid>", "<oc:tags>"+strings.Repeat("<oc:tag>"+strings.Repeat("t", 200)+"</oc:tag>", 60)+"</oc:tags><oc:fileid>") + tail,
 		"no responses, no end":      head + self + strings.Repeat("<d:x>0123456789</d:x>", 20_000) + tail,
 		"no self":                   head + child("a") + tail,
 		"self twice":                head + self + self + tail,

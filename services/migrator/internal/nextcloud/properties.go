@@ -95,6 +95,14 @@ func (t token) property() propertyKey {
 	return propertyOther
 }
 
+// Of what a server says of one entry so much is kept, in bytes: entries wait in
+// memory by the thousand. A Nextcloud stores up to 255 bytes of anything.
+const (
+	maxProperty = 1 << 10
+	maxTags     = 8 << 10 // all tags of an entry together
+	maxSize     = 1 << 50 // of an entry; a larger number is none, and would overflow sums
+)
+
 // properties are those of one resource, as far as the server knows them.
 type properties struct {
 	collection  bool
@@ -109,6 +117,7 @@ type properties struct {
 	permissions string
 	favorite    bool
 	tags        []string
+	tagged      int // bytes of tags
 	encrypted   bool
 	mount       string // kind of the mount that it is in; empty: none
 }
@@ -124,9 +133,7 @@ func (p *properties) set(key propertyKey, text []byte) {
 	case propertyModified:
 		p.modified = parseDate(string(text))
 	case propertyCreated:
-		if n, err := strconv.ParseInt(string(text), 10, 64); err == nil && n != 0 {
-			p.created = time.Unix(n, 0).UTC()
-		}
+		p.created = parseCreated(text)
 	case propertyETag:
 		p.etag = cleanETag(string(text))
 	case propertyMIME:
@@ -145,18 +152,26 @@ func (p *properties) set(key propertyKey, text []byte) {
 }
 
 // addTag adds a tag that a user or the system gave, once.
-func (p *properties) addTag(text []byte) {
+func (p *properties) addTag(text []byte) error {
+	if p.tagged += len(text) + 1; p.tagged > maxTags {
+		return malformed("tags of more than " + strconv.Itoa(maxTags) + " bytes")
+	}
 	tag := strings.Join(strings.FieldsFunc(string(text), unicode.IsControl), " ")
 	if tag != "" && !slices.Contains(p.tags, tag) {
 		p.tags = append(p.tags, tag)
 	}
+	return nil
 }
 
-func (p *properties) addChecksum(text []byte) {
+func (p *properties) addChecksum(text []byte) error {
+	if len(p.checksums)+len(text) > maxProperty {
+		return malformed("checksums of more than " + strconv.Itoa(maxProperty) + " bytes")
+	}
 	if p.checksums != "" {
 		p.checksums += " "
 	}
 	p.checksums += string(text)
+	return nil
 }
 
 // absent tells a folder that the server answers for without having it. An
@@ -200,11 +215,27 @@ func (p *properties) entry(name string) transfer.Entry {
 
 func parseSize(text []byte) int64 {
 	n, err := strconv.ParseInt(string(text), 10, 64)
-	if err != nil || n < 0 {
+	if err != nil || n < 0 || n > maxSize {
 		return -1
 	}
 	return n
 }
+
+// parseCreated reads seconds since 1970. What is no date of four digits is left out:
+// no JSON tells it, and a database may not store it.
+func parseCreated(text []byte) time.Time {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil || n == 0 || n < firstSecond || n > lastSecond {
+		return time.Time{}
+	}
+	return time.Unix(n, 0).UTC()
+}
+
+// The years from 1 to 9999, in seconds since 1970.
+const (
+	firstSecond = -62135596800
+	lastSecond  = 253402300799
+)
 
 func parseDate(text string) time.Time {
 	t, err := http.ParseTime(text)

@@ -16,6 +16,8 @@ const (
 	// 8 MB. A folder with more below it is listed by itself, and each folder in it
 	// is asked for as a tree in its turn.
 	mostBranches = 20_000
+	// branchText is how many bytes of text an entry has without counting as several.
+	branchText = 512
 	// fewestBranches is the room below which no tree is asked for.
 	fewestBranches = 2_000
 	// treeLoads are asked for at once. The server works out all of a tree before it
@@ -41,8 +43,8 @@ type trees struct {
 	mu       sync.Mutex
 	branches map[string]*branch // by path below the root of the migration
 	doubtful map[string]bool    // folders that a tree showed, but not to be believed
-	entries  int
-	failures int // in a row
+	entries  int                // in both, as weigh counts them
+	failures int                // in a row
 }
 
 // branch is a folder in a tree.
@@ -53,6 +55,13 @@ type branch struct {
 	answered bool // self is set
 	failed   bool // the server could not read a child
 	children []transfer.Entry
+	weight   int // of the children
+}
+
+// weigh says as how many entries one counts that is at a path.
+func (r *response) weigh(at string) int {
+	text := len(at) + len(r.etag) + len(r.fileID) + len(r.mime) + len(r.checksums) + len(r.permissions) + r.tagged
+	return 1 + text/branchText
 }
 
 func newTrees() *trees {
@@ -138,15 +147,18 @@ func (s *Source) tree(ctx context.Context, folder string, limit int) (map[string
 		if err != nil {
 			return err
 		}
-		if entries++; entries > limit {
+		p := path.Join(folder, below)
+		weight := r.weigh(p)
+		if entries += weight; entries > limit {
 			return errTooMany
 		}
-		p := path.Join(folder, below)
 		if r.collection || below == "" {
 			at(p).is(r, path.Base("/"+resource+"/"+below))
 		}
 		if below != "" {
-			at(path.Dir("/" + p)[1:]).has(r, path.Base(p), s.mounts)
+			parent := at(path.Dir("/" + p)[1:])
+			parent.has(r, path.Base(p), s.mounts)
+			parent.weight += weight
 		}
 		return nil
 	})
@@ -172,6 +184,7 @@ func (b *branch) has(r *response, name string, mounts Mounts) {
 		b.failed = true
 		return
 	}
+	name = strings.Clone(name) // it is a part of the whole path, which may go
 	b.children = append(b.children, r.child(name, b.mount, mounts))
 }
 
@@ -206,7 +219,7 @@ func (t *trees) cut(folder string, b *branch) {
 	defer t.mu.Unlock()
 	if t.branches[folder] == b {
 		delete(t.branches, folder)
-		t.entries -= len(b.children)
+		t.entries -= b.weight
 	}
 }
 
@@ -216,7 +229,7 @@ func (t *trees) mayGrow(folder string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.doubtful[folder] {
-		delete(t.doubtful, folder)
+		t.trust(folder)
 		return false
 	}
 	return t.failures < treeFailures && t.space() >= fewestBranches
@@ -229,7 +242,22 @@ func (t *trees) room() int {
 }
 
 // space is room for the holder of the lock.
-func (t *trees) space() int { return mostBranches - t.entries - len(t.doubtful) }
+func (t *trees) space() int { return mostBranches - t.entries }
+
+// doubt notes a folder as doubtful, and trust forgets that.
+func (t *trees) doubt(folder string) {
+	if !t.doubtful[folder] {
+		t.doubtful[folder] = true
+		t.entries += 1 + len(folder)/branchText
+	}
+}
+
+func (t *trees) trust(folder string) {
+	if t.doubtful[folder] {
+		delete(t.doubtful, folder)
+		t.entries -= 1 + len(folder)/branchText
+	}
+}
 
 // add keeps what is believable of a tree, or notes what became of asking.
 func (t *trees) add(top string, grown map[string]*branch, err error) {
@@ -250,12 +278,12 @@ func (t *trees) add(top string, grown map[string]*branch, err error) {
 		}
 		switch {
 		case !b.believable(parent):
-			t.doubtful[p] = true
+			t.doubt(p)
 		case t.branches[p] == nil:
 			t.branches[p] = b
-			t.entries += len(b.children)
+			t.entries += b.weight
 		}
 	}
 	// The folder that was asked for is listed by itself now, if it is doubtful.
-	delete(t.doubtful, top)
+	t.trust(top)
 }

@@ -3,11 +3,14 @@ package nextcloud_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -159,6 +162,45 @@ func TestAFolderTooLargeForATreeIsListedByItself(t *testing.T) {
 	found := wantSameWalk(t, c.source(t))
 	if len(found) < 25_000 {
 		t.Errorf("%d entries", len(found))
+	}
+}
+
+// TestATreeOfLongTextsIsNotHeld has a server that says as much of each entry as it
+// may: not many entries, and more than any honest tree to hold.
+func TestATreeOfLongTextsIsNotHeld(t *testing.T) {
+	t.Parallel()
+	listing := func(files int, text string) io.Reader {
+		var doc strings.Builder
+		add := func(name, kind string, size int, text string) {
+			fmt.Fprintf(&doc, `<d:response><d:href>/remote.php/dav/files/alice/top/%s</d:href><d:propstat><d:prop>`+
+				`<d:resourcetype>%s</d:resourcetype><d:getcontentlength>%d</d:getcontentlength><oc:size>%d</oc:size>`+
+				`<d:getetag>"e%s"</d:getetag><oc:fileid>1%s</oc:fileid><oc:checksums><oc:checksum>%s</oc:checksum></oc:checksums>`+
+				`</d:prop><d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response>`, name, kind, size, size, text, text, text)
+		}
+		add("", "<d:collection/>", files, "")
+		for i := range files {
+			add(strconv.Itoa(i), "", 1, text)
+		}
+		return strings.NewReader(head + doc.String() + tail)
+	}
+	for name, tt := range map[string]struct {
+		text string
+		want int
+	}{"short": {"x", 4000}, "long": {strings.Repeat("x", 1000), 1}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := simple(t, func(r *http.Request) (*http.Response, error) {
+				if r.Header.Get("Depth") == "infinity" {
+					return answer(http.StatusMultiStatus, nil, listing(4000, tt.text)), nil
+				}
+				return answer(http.StatusMultiStatus, nil, listing(1, "")), nil
+			})
+			children := 0
+			_, err := s.ListInTree(t.Context(), "top", func(transfer.Entry) error { children++; return nil })
+			if err != nil || children != tt.want {
+				t.Errorf("%d children, %v; want %d", children, err, tt.want)
+			}
+		})
 	}
 }
 
