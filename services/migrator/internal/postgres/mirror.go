@@ -75,14 +75,28 @@ func (r snapshot) snapshot() transfer.Snapshot {
 	}
 }
 
-// Notices gives the first entries that failed, or were skipped, oldest first.
+// noticeBytes bounds what paths and reasons of one kind take in a tracking document.
+// CouchDB refuses a document of 8 MB, and JSON may write a byte as six.
+const noticeBytes = 512 << 10
+
+// Notices gives the first entries that failed, or were skipped, oldest first: up to
+// limit, and no more than a tracking document can hold.
 func (l *Ledger) Notices(ctx context.Context, id string, kind transfer.Outcome, limit int) ([]transfer.Notice, error) {
 	return many[transfer.Notice](ctx, l, `
 		SELECT path, reason, size, at
-		FROM notice
-		WHERE migration_id = @id AND kind = @kind
-		ORDER BY id
-		LIMIT @limit`, pgx.NamedArgs{"id": id, "kind": string(kind), "limit": limit})
+		FROM (
+			SELECT n.*, sum(octet_length(path) + octet_length(reason) + prefix) OVER (ORDER BY id) AS bytes
+			FROM (
+				SELECT n.id, n.path, n.reason, n.size, n.at, octet_length(m.source_path) AS prefix
+				FROM notice n
+				JOIN migration m ON m.id = n.migration_id
+				WHERE n.migration_id = @id AND n.kind = @kind
+				ORDER BY n.id
+				LIMIT @limit
+			) AS n
+		) AS n
+		WHERE bytes <= @bytes
+		ORDER BY id`, pgx.NamedArgs{"id": id, "kind": string(kind), "limit": limit, "bytes": noticeBytes})
 }
 
 // Mirrored records that the tracking document holds the row as of changed. A

@@ -309,6 +309,10 @@ func (s *Slice) AddPage(ctx context.Context, p transfer.Page) error {
 	})
 }
 
+// mostBytes is where a sum of sizes stays: no JSON tells more exactly, and a source
+// that lists nonsense must not end in a number that no column holds.
+const mostBytes = "9007199254740991"
+
 const addPage = `
 	WITH fence AS (
 		SELECT id FROM migration
@@ -359,7 +363,7 @@ const addPage = `
 		folders_listed = folders_listed + (SELECT count(*) FROM listed WHERE state = 'listed'),
 		files_total = files_total + (SELECT count(*) FROM new_files),
 		files_skipped = files_skipped + (SELECT count(*) FROM new_files WHERE state = 'skipped'),
-		bytes_total = bytes_total + (SELECT coalesce(sum(size), 0) FROM new_files WHERE state = 'pending'),
+		bytes_total = least(bytes_total + (SELECT coalesce(sum(size), 0) FROM new_files WHERE state = 'pending'), ` + mostBytes + `),
 		progressed_at = now(),
 		changed = changed + 1
 	FROM fence WHERE migration.id = fence.id`
@@ -476,7 +480,7 @@ const record = `
 		files_failed = files_failed + sums.failed,
 		files_skipped = files_skipped + sums.skipped,
 		bytes_done = bytes_done + sums.bytes,
-		bytes_total = bytes_total + sums.grown,
+		bytes_total = least(bytes_total + sums.grown, ` + mostBytes + `),
 		pauses = CASE WHEN sums.done > 0 THEN 0 ELSE pauses END,
 		pause_reason = CASE WHEN sums.done > 0 THEN NULL ELSE pause_reason END,
 		progressed_at = CASE WHEN sums.done + sums.failed + sums.skipped > 0 THEN now() ELSE progressed_at END,

@@ -2,6 +2,8 @@ package postgres_test
 
 import (
 	"errors"
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -151,6 +153,45 @@ func TestRecordCountsEachFileOnce(t *testing.T) {
 	failed, err := l.Notices(t.Context(), "m1", transfer.Failed, 10)
 	if err != nil || len(failed) != 1 || failed[0].Path != "failed" || failed[0].Reason != string(transfer.ReasonForbidden) {
 		t.Errorf("failed %+v, error %v", failed, err)
+	}
+}
+
+func TestSizesThatAreNonsenseAddUpToALot(t *testing.T) {
+	t.Parallel()
+	l, slice, root := begun(t)
+	for _, name := range []string{"a", "b", "c"} {
+		addPage(t, slice, transfer.Page{Folder: root, Entries: []transfer.Entry{{Name: name, Size: math.MaxInt64}}})
+	}
+	first := files(t, slice, 0)[0]
+	first.Size = 1
+	done := transfer.Result{File: first, Outcome: transfer.Done, Size: math.MaxInt64 / 2, MD5: []byte(strings.Repeat("x", 16)), TargetID: "t1"}
+	if err := slice.Record(t.Context(), []transfer.Result{done}); err != nil {
+		t.Fatal(err)
+	}
+	if s := state(t, l, "m1"); s.BytesTotal != 1<<53-1 || s.FilesTotal != 3 {
+		t.Errorf("%d bytes in %d files", s.BytesTotal, s.FilesTotal)
+	}
+}
+
+func TestNoticesFitIntoADocument(t *testing.T) {
+	t.Parallel()
+	l, slice, root := begun(t)
+	var page []transfer.Entry
+	for i := range 1000 {
+		page = append(page, transfer.Entry{Name: fmt.Sprintf("%04d", i) + strings.Repeat("x", 1000), SkipReason: "why"})
+	}
+	addPage(t, slice, transfer.Page{Folder: root, Complete: true, Entries: page})
+	got, err := l.Notices(t.Context(), "m1", transfer.Skipped, 1000)
+	if err != nil || len(got) < 500 || len(got) > 522 {
+		t.Fatalf("%d notices, %v; want those of half a megabyte", len(got), err)
+	}
+	for i, n := range got {
+		if n.Path != page[i].Name {
+			t.Fatalf("notice %d is of %.8s", i, n.Path)
+		}
+	}
+	if few, err := l.Notices(t.Context(), "m1", transfer.Skipped, 3); err != nil || len(few) != 3 {
+		t.Errorf("%d notices of 3, %v", len(few), err)
 	}
 }
 
