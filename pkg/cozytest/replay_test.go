@@ -180,7 +180,7 @@ func (r *replay) send(x *exchange) (*http.Response, string) {
 		r.t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	before := r.stack.Count("POST /files/:id")
 	sent := make(chan struct{})
 	go func() {
@@ -252,7 +252,7 @@ func (r *replay) requestText(x *exchange) string {
 
 func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !done() {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for %s", what)

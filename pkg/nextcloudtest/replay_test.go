@@ -144,7 +144,7 @@ func (w *world) send(x exchange) answer {
 	conn, err := net.Dial("tcp", w.addr)
 	w.must(err)
 	defer func() { _ = conn.Close() }()
-	w.must(conn.SetDeadline(time.Now().Add(20 * time.Second)))
+	w.must(conn.SetDeadline(time.Now().Add(2 * time.Minute)))
 	var b strings.Builder
 	here := strings.NewReplacer(w.names...)
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", x.method, here.Replace(x.target))
