@@ -182,23 +182,23 @@ func (w *world) arrayDifference(at string, r, s []any, partial bool) string {
 // bodyDifference holds error bodies to the byte and documents to their shape.
 func (w *world) bodyDifference(x *exchange, simulated string) string {
 	simulated = strings.TrimRight(simulated, "\n")
-	if x.elided && strings.TrimSpace(x.text) == "" {
+	if x.Cut && strings.TrimSpace(x.text) == "" {
 		return ""
 	}
-	if !strings.Contains(x.answer["Content-Type"], "json") {
-		if !w.same(x.text, simulated) && !x.elided {
+	if !strings.Contains(x.Answer.Get("Content-Type"), "json") {
+		if !w.same(x.text, simulated) && !x.Cut {
 			return fmt.Sprintf("body: recorded %q, simulated %q", x.text, simulated)
 		}
 		return ""
 	}
-	if x.status >= 400 && !x.elided {
+	if x.Status >= 400 && !x.Cut {
 		if !w.same(x.text, simulated) {
 			return fmt.Sprintf("error body: recorded %q, simulated %q", x.text, simulated)
 		}
 		return ""
 	}
 	text := x.text
-	if x.elided {
+	if x.Cut {
 		text = completeJSON(text)
 	}
 	var left, right any
@@ -210,5 +210,5 @@ func (w *world) bodyDifference(x *exchange, simulated string) string {
 	if err := json.Unmarshal([]byte(simulated), &right); err != nil {
 		return fmt.Sprintf("simulated body: %v: %.300s", err, simulated)
 	}
-	return w.difference("$", left, right, x.elided)
+	return w.difference("$", left, right, x.Cut)
 }

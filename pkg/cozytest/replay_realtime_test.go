@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"example.org/ncm/pkg/transcripttest"
 )
 
 var stepMark = regexp.MustCompile(`(?m)^(=== |>>> ws handshake|>>> TEXT |<<< op=1|<<< \(nothing|<<< EOF)`)
@@ -18,7 +20,7 @@ var stepMark = regexp.MustCompile(`(?m)^(=== |>>> ws handshake|>>> TEXT |<<< op=
 func TestReplayRealtime(t *testing.T) {
 	t.Parallel()
 	r := newReplay(t)
-	steps := realtimeSteps(readTranscript(t, transcriptFolder(t), "09"))
+	steps := realtimeSteps(transcripttest.Text(t, "cozy", "09-*.txt"))
 	c := &conversation{replay: r}
 	defer c.hangUp()
 	for i, step := range steps {
@@ -57,9 +59,10 @@ func (c *conversation) take(step string, rest []string) {
 	c.t.Helper()
 	switch {
 	case strings.HasPrefix(step, "=== "):
-		x := parseExchange("09", step)
-		c.requests++
-		c.play(&x, nil)
+		for _, x := range transcripttest.ParseCozy(step) {
+			c.requests++
+			c.play(&exchange{CozyExchange: x, file: "09", text: strings.TrimRight(x.Text, "\n")}, nil)
+		}
 	case strings.HasPrefix(step, ">>> ws"):
 		c.dial(rest)
 	case strings.HasPrefix(step, ">>> TEXT "):

@@ -10,42 +10,43 @@ import (
 	"time"
 
 	"example.org/ncm/pkg/cozytest"
+	"example.org/ncm/pkg/transcripttest"
 )
 
 // restoreBody makes long bodies anew, of which the recording holds the
 // beginning.
 func (r *replay) restoreBody(x *exchange) string {
-	mark := elisionMark.FindStringSubmatchIndex(x.body)
+	mark := transcripttest.Elision.FindStringSubmatchIndex(x.Body)
 	if mark == nil {
-		return x.body
+		return x.Body
 	}
 	var length int
-	_, _ = fmt.Sscan(x.body[mark[2]:mark[3]], &length)
+	_, _ = fmt.Sscan(x.Body[mark[2]:mark[3]], &length)
 	switch {
-	case strings.Contains(x.title, "chunked"):
+	case strings.Contains(x.Title, "chunked"):
 		const chunk = 10000
 		return strings.Repeat("2710\r\n"+strings.Repeat("a", chunk)+"\r\n", length/(chunk+8)) + "0\r\n\r\n"
-	case strings.Contains(x.title, "binary.cozy-note"):
+	case strings.Contains(x.Title, "binary.cozy-note"):
 		var all [256]byte
 		for i := range all {
 			all[i] = byte(i)
 		}
 		return strings.Repeat(string(all[:]), length/len(all))
-	case strings.HasPrefix(x.body, `{"status"`):
+	case strings.HasPrefix(x.Body, `{"status"`):
 		return r.bigDocument(x, length)
-	case strings.Contains(x.title, "PUT account"):
-		return strings.TrimSuffix(x.body[:mark[0]], ", ") + `, "state": "x"}`
+	case strings.Contains(x.Title, "PUT account"):
+		return strings.TrimSuffix(x.Body[:mark[0]], ", ") + `, "state": "x"}`
 	}
-	return strings.Repeat(x.body[:1], length)
+	return strings.Repeat(x.Body[:1], length)
 }
 
 // bigDocument repeats the errors of a tracking document up to a length.
 func (r *replay) bigDocument(x *exchange, length int) string {
-	head, _, ok := strings.Cut(x.body, `"errors": [`)
-	_, doctype, _ := strings.Cut(x.target, "/data/")
+	head, _, ok := strings.Cut(x.Body, `"errors": [`)
+	_, doctype, _ := strings.Cut(x.Target, "/data/")
 	doctype, id, _ := strings.Cut(doctype, "/")
 	id = r.world.translate(id)
-	doc, found := r.stack.Instance(x.header("Host")).Doc(doctype, id)
+	doc, found := r.stack.Instance(x.Header.Get("Host")).Doc(doctype, id)
 	if !ok || !found {
 		r.t.Fatalf("%v: no document to repeat the errors of", x)
 	}
@@ -64,7 +65,7 @@ func (r *replay) bigDocument(x *exchange, length int) string {
 // tells.
 func (r *replay) token(x *exchange) string {
 	kind := "app"
-	if open, rest, ok := strings.Cut(x.title, "["); ok && open == "" {
+	if open, rest, ok := strings.Cut(x.Title, "["); ok && open == "" {
 		kind, _, _ = strings.Cut(rest, "]")
 	} else {
 		for _, c := range []struct{ part, kind string }{
@@ -77,7 +78,7 @@ func (r *replay) token(x *exchange) string {
 			{"cli token", "cli"},
 			{"oauth", "oauth"},
 		} {
-			if strings.Contains(strings.ToLower(x.title), c.part) {
+			if strings.Contains(strings.ToLower(x.Title), c.part) {
 				kind = c.kind
 				break
 			}
@@ -86,7 +87,7 @@ func (r *replay) token(x *exchange) string {
 	if kind == "oauth" && x.file == "06" {
 		kind = "garbage" // the recording's first try with one failed
 	}
-	return r.mint(x.header("Host"), kind)
+	return r.mint(x.Header.Get("Host"), kind)
 }
 
 func (r *replay) mint(host, kind string) string {
@@ -127,17 +128,17 @@ func (r *replay) mint(host, kind string) string {
 // prepare brings about what happened between two recorded exchanges.
 func (r *replay) prepare(x *exchange) {
 	switch {
-	case x.file == "03" && x.title == "disk-usage, unlimited quota":
+	case x.file == "03" && x.Title == "disk-usage, unlimited quota":
 		r.fillBob()
-	case x.file == "03" && x.title == "disk-usage, quota 1MB":
+	case x.file == "03" && x.Title == "disk-usage, quota 1MB":
 		r.stack.Instance(bob).SetQuota(2_010_000)
-	case x.file == "03" && strings.Contains(x.title, "DiskQuota="):
-		_, quota, _ := strings.Cut(x.title, "DiskQuota=")
+	case x.file == "03" && strings.Contains(x.Title, "DiskQuota="):
+		_, quota, _ := strings.Cut(x.Title, "DiskQuota=")
 		quota, _, _ = strings.Cut(quota, " ")
 		r.patchInstance("DiskQuota=" + quota)
 	case x.file == "07":
-		r.patchInstance(fmt.Sprintf("Blocked=%v", strings.HasPrefix(x.title, "blocked instance")))
-	case strings.HasSuffix(x.target, "/_normal_docs") && x.header("Host") == bob:
+		r.patchInstance(fmt.Sprintf("Blocked=%v", strings.HasPrefix(x.Title, "blocked instance")))
+	case strings.HasSuffix(x.Target, "/_normal_docs") && x.Header.Get("Host") == bob:
 		r.patchInstance("Blocked=false")
 		r.seedRows(x)
 	}
@@ -180,19 +181,19 @@ func upload(t *testing.T, inst *cozytest.Instance, method, id, query, body strin
 // seedRows puts documents in place that routes outside of cozytest made.
 func (r *replay) seedRows(x *exchange) {
 	text := x.text
-	if x.elided {
+	if x.Cut {
 		text = completeJSON(text)
 	}
 	var list struct{ Rows []map[string]any }
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
 		r.t.Fatalf("%v: %v", x, err)
 	}
-	_, rest, _ := strings.Cut(x.target, "/data/")
+	_, rest, _ := strings.Cut(x.Target, "/data/")
 	doctype, _, _ := strings.Cut(rest, "/")
 	for _, row := range list.Rows {
 		id, _ := row["_id"].(string)
 		if _, known := r.stack.Instance(bob).Doc(doctype, id); !known {
-			r.seed(x.header("Host"), doctype, row)
+			r.seed(x.Header.Get("Host"), doctype, row)
 		}
 	}
 }
@@ -213,15 +214,15 @@ func (r *replay) seed(host, doctype string, row map[string]any) {
 
 // standIn does to the documents what the trigger's routes did.
 func (r *replay) standIn(x *exchange) {
-	if x.status == http.StatusNoContent {
-		id := strings.Split(x.target, "/")[4]
+	if x.Status == http.StatusNoContent {
+		id := strings.Split(x.Target, "/")[4]
 		doc, _ := r.stack.Instance(bob).Doc("io.cozy.nextcloud.migrations", id)
 		doc["source_deleted_at"] = "2026-11-23T11:18:11.381977349Z"
 		if _, _, err := r.stack.Instance(bob).PutDoc("io.cozy.nextcloud.migrations", id, doc); err != nil {
 			r.t.Fatal(err)
 		}
 	}
-	if x.status != http.StatusCreated {
+	if x.Status != http.StatusCreated {
 		return
 	}
 	var doc struct {
@@ -235,5 +236,5 @@ func (r *replay) standIn(x *exchange) {
 		r.t.Fatalf("%v: %v", x, err)
 	}
 	doc.Data.Attributes["_id"], doc.Data.Attributes["_rev"] = doc.Data.ID, doc.Data.Meta.Rev
-	r.seed(x.header("Host"), "io.cozy.nextcloud.migrations", doc.Data.Attributes)
+	r.seed(x.Header.Get("Host"), "io.cozy.nextcloud.migrations", doc.Data.Attributes)
 }

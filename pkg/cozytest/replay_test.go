@@ -44,9 +44,9 @@ var deviations = []deviation{
 func deviationOf(x *exchange, used []bool) *deviation {
 	for i := range deviations {
 		d := &deviations[i]
-		if strings.HasPrefix(x.file, d.file) && strings.Contains(x.title, d.title) && strings.Contains(x.target, d.target) {
+		if strings.HasPrefix(x.file, d.file) && strings.Contains(x.Title, d.title) && strings.Contains(x.Target, d.target) {
 			// A note that is refused is refused like any file.
-			if d.partly && x.status >= 400 {
+			if d.partly && x.Status >= 400 {
 				continue
 			}
 			used[i] = true
@@ -60,19 +60,18 @@ func deviationOf(x *exchange, used []bool) *deviation {
 // compares the answers.
 func TestReplay(t *testing.T) {
 	t.Parallel()
-	folder := transcriptFolder(t)
 	r := newReplay(t)
 	used := make([]bool, len(deviations))
 	var total, deviating int
 	for _, file := range []string{"01", "02", "04", "05", "06", "06b", "07", "08", "03", "11"} {
 		var here, aside, cut int
-		for _, x := range parseTranscript(file, readTranscript(t, folder, file)) {
+		for _, x := range readTranscript(t, file) {
 			here++
 			d := deviationOf(&x, used)
 			if d != nil {
 				aside++
 			}
-			if x.elided && d == nil {
+			if x.Cut && d == nil {
 				cut++
 			}
 			r.play(&x, d)
@@ -125,15 +124,15 @@ func (r *replay) play(x *exchange, d *deviation) {
 		return
 	}
 	answer, body := r.send(x)
-	if x.status == 0 {
+	if x.Status == 0 {
 		return
 	}
 	if answer == nil {
-		r.t.Errorf("%v: no answer, recorded %d", x, x.status)
+		r.t.Errorf("%v: no answer, recorded %d", x, x.Status)
 		return
 	}
-	if answer.StatusCode != x.status {
-		r.t.Errorf("%v: recorded %d, simulated %d: %.300s", x, x.status, answer.StatusCode, body)
+	if answer.StatusCode != x.Status {
+		r.t.Errorf("%v: recorded %d, simulated %d: %.300s", x, x.Status, answer.StatusCode, body)
 		return
 	}
 	for _, difference := range r.headerDifferences(x, answer) {
@@ -159,12 +158,12 @@ var comparedHeaders = []string{
 
 func (r *replay) headerDifferences(x *exchange, answer *http.Response) (differences []string) {
 	for _, name := range comparedHeaders {
-		if recorded, simulated := x.answer[name], answer.Header.Get(name); !r.world.same(recorded, simulated) {
+		if recorded, simulated := x.Answer.Get(name), answer.Header.Get(name); !r.world.same(recorded, simulated) {
 			differences = append(differences, fmt.Sprintf("header %s: recorded %q, simulated %q", name, recorded, simulated))
 		}
 	}
 	// Refusals are compared to the byte, so their length has to agree too.
-	if recorded := x.answer["Content-Length"]; x.status >= 400 && recorded != "" && !strings.Contains(x.text, storagePath) {
+	if recorded := x.Answer.Get("Content-Length"); x.Status >= 400 && recorded != "" && !strings.Contains(x.text, storagePath) {
 		if simulated := answer.Header.Get("Content-Length"); simulated != recorded && !volatile.MatchString(x.text) {
 			differences = append(differences, fmt.Sprintf("length: recorded %s, simulated %s", recorded, simulated))
 		}
@@ -198,7 +197,7 @@ func (r *replay) send(x *exchange) (*http.Response, string) {
 		})
 		return nil, ""
 	}
-	answer, body := readAnswer(conn, x.method)
+	answer, body := readAnswer(conn, x.Method)
 	conn.Close()
 	<-sent
 	return answer, body
@@ -231,16 +230,16 @@ func (r *replay) requestText(x *exchange) string {
 	}
 	token := r.token(x)
 	var b strings.Builder
-	target := strings.ReplaceAll(r.world.translate(x.target), "<jwt>", token)
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", x.method, target)
-	for _, line := range x.headers {
+	target := strings.ReplaceAll(r.world.translate(x.Target), "<jwt>", token)
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", x.Method, target)
+	for _, line := range x.Lines {
 		name, value, _ := strings.Cut(line, ": ")
 		switch {
 		case name == "Authorization" && strings.HasPrefix(value, "Basic "):
 			value = "Basic " + base64.StdEncoding.EncodeToString([]byte(":"+token))
 		case name == "Authorization":
 			value = "Bearer " + token
-		case name == "Content-Length" && value != "-1" && len(body) > len(x.body):
+		case name == "Content-Length" && value != "-1" && len(body) > len(x.Body):
 			value = fmt.Sprint(len(body))
 		}
 		fmt.Fprintf(&b, "%s: %s\r\n", name, r.world.translate(value))

@@ -40,48 +40,48 @@ type answer struct {
 // differences between a recorded answer and the simulator's; ignored headers
 // are those that the deviation table names.
 func differences(x exchange, a answer, wide bool) []string {
-	if a.status != x.status {
-		return []string{fmt.Sprintf("status %d, recorded %d", a.status, x.status)}
+	if a.status != x.Status {
+		return []string{fmt.Sprintf("status %d, recorded %d", a.status, x.Status)}
 	}
 	diffs := headerDifferences(x, a)
-	switch kind, _, _ := strings.Cut(x.got.Get("Content-Type"), ";"); {
-	case x.method == http.MethodHead, x.got.Get("Content-Encoding") != "":
+	switch kind, _, _ := strings.Cut(x.Answer.Get("Content-Type"), ";"); {
+	case x.Method == http.MethodHead, x.Answer.Get("Content-Encoding") != "":
 	case kind == "application/json":
 		diffs = append(diffs, jsonDifferences(x, a)...)
-	case kind == "application/xml" && strings.Contains(x.body, "<d:error"):
-		diffs = append(diffs, errorDifferences(x.body, a.body)...)
-	case kind == "application/xml" && strings.Contains(x.body, "<d:multistatus"):
+	case kind == "application/xml" && strings.Contains(x.Text, "<d:error"):
+		diffs = append(diffs, errorDifferences(x.Text, a.body)...)
+	case kind == "application/xml" && strings.Contains(x.Text, "<d:multistatus"):
 		diffs = append(diffs, listingDifferences(x, a.body, wide)...)
 	case kind == "application/xml" || kind == "text/xml":
-		diffs = append(diffs, shapeDifferences(x.body, a.body)...)
-	case kind != "text/html" && x.size <= 1<<20 && len(a.body) != x.size:
-		diffs = append(diffs, fmt.Sprintf("body of %d bytes, recorded %d", len(a.body), x.size))
+		diffs = append(diffs, shapeDifferences(x.Text, a.body)...)
+	case kind != "text/html" && x.Size <= 1<<20 && len(a.body) != x.Size:
+		diffs = append(diffs, fmt.Sprintf("body of %d bytes, recorded %d", len(a.body), x.Size))
 	}
 	return diffs
 }
 
 func headerDifferences(x exchange, a answer) (diffs []string) {
 	for _, k := range equalHeaders {
-		want, got := strings.Join(x.got.Values(k), ", "), strings.Join(a.header.Values(k), ", ")
+		want, got := strings.Join(x.Answer.Values(k), ", "), strings.Join(a.header.Values(k), ", ")
 		if want != got {
 			diffs = append(diffs, fmt.Sprintf("header %s: %q, recorded %q", k, got, want))
 		}
 	}
 	for _, k := range likeHeaders {
-		_, want := x.got[k]
+		_, want := x.Answer[k]
 		_, got := a.header[k]
-		if k == "Content-Length" && x.status == http.StatusNoContent {
+		if k == "Content-Length" && x.Status == http.StatusNoContent {
 			continue // net/http takes it away, as the RFC demands
 		}
 		if want != got {
 			diffs = append(diffs, fmt.Sprintf("header %s present: %v, recorded %v", k, got, want))
 		}
 	}
-	if strings.HasPrefix(x.got.Get("Etag"), "W/") != strings.HasPrefix(a.header.Get("Etag"), "W/") {
+	if strings.HasPrefix(x.Answer.Get("Etag"), "W/") != strings.HasPrefix(a.header.Get("Etag"), "W/") {
 		diffs = append(diffs, "only one etag is weak")
 	}
-	if (x.status == http.StatusOK || x.status == http.StatusPartialContent) && x.got.Get("Oc-Etag") != "" {
-		if want, got := x.got.Get("Content-Length"), a.header.Get("Content-Length"); want != got {
+	if (x.Status == http.StatusOK || x.Status == http.StatusPartialContent) && x.Answer.Get("Oc-Etag") != "" {
+		if want, got := x.Answer.Get("Content-Length"), a.header.Get("Content-Length"); want != got {
 			diffs = append(diffs, fmt.Sprintf("Content-Length %s, recorded %s", got, want))
 		}
 	}
@@ -89,11 +89,11 @@ func headerDifferences(x exchange, a answer) (diffs []string) {
 }
 
 func jsonDifferences(x exchange, a answer) []string {
-	if x.cut() {
+	if x.Cut {
 		return nil
 	}
 	var want, got any
-	if err := json.Unmarshal([]byte(x.body), &want); err != nil {
+	if err := json.Unmarshal([]byte(x.Text), &want); err != nil {
 		return nil // redacted beyond repair
 	}
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil {
@@ -238,8 +238,8 @@ func (r recorded) values(status string) map[string]string {
 // listingDifferences compares the responses of two listings. A wide one holds
 // more of the recorded account than the test has seeded.
 func listingDifferences(x exchange, got string, wide bool) (diffs []string) {
-	want, have := responses(x.body), responses(got)
-	if !wide && !x.cut() && len(want) != len(have) {
+	want, have := responses(x.Text), responses(got)
+	if !wide && !x.Cut && len(want) != len(have) {
 		diffs = append(diffs, fmt.Sprintf("%d responses, recorded %d", len(have), len(want)))
 	}
 	for p, w := range want {

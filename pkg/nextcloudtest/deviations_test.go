@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"example.org/ncm/pkg/transcripttest"
 )
 
 // deviation is a recorded exchange that the simulator answers otherwise on
@@ -80,16 +82,12 @@ func skipped(transcript, title string) bool {
 // is forgotten, and no line stands for nothing.
 func TestEveryTranscriptIsReplayedOrExplained(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob(filepath.Join(transcripts(t), "*.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	titles := make(map[string][]string)
-	for _, file := range files {
+	for _, file := range transcripttest.Files(t, "nextcloud", "*.txt") {
 		name := filepath.Base(file)
 		titles[name] = []string{}
 		for _, x := range readTranscript(t, name) {
-			titles[name] = append(titles[name], x.title)
+			titles[name] = append(titles[name], x.Title)
 		}
 		if len(titles[name]) == 0 && !skipped(name, "") {
 			t.Errorf("%s holds no exchange and the table does not say so", name)

@@ -105,9 +105,9 @@ var listedPath = regexp.MustCompile(`^(?:/nextcloud)?/remote\.php/dav/files/([^/
 // listed seeds what the listings of a transcript show.
 func (w *world) listed(all []exchange) {
 	for _, x := range all {
-		for p, r := range responses(x.body) {
+		for p, r := range responses(x.Text) {
 			m := listedPath.FindStringSubmatch(p)
-			if m == nil || w.srv.Root(m[1]) == "" || m[2] == "" || x.method == "SEARCH" {
+			if m == nil || w.srv.Root(m[1]) == "" || m[2] == "" || x.Method == "SEARCH" {
 				continue
 			}
 			if strings.HasSuffix(m[2], "/") {
@@ -147,8 +147,8 @@ func (w *world) send(x exchange) answer {
 	w.must(conn.SetDeadline(time.Now().Add(2 * time.Minute)))
 	var b strings.Builder
 	here := strings.NewReplacer(w.names...)
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", x.method, here.Replace(x.target))
-	for k, vs := range x.sent {
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", x.Method, here.Replace(x.Target))
+	for k, vs := range x.Header {
 		for _, v := range vs {
 			switch k {
 			case "Authorization":
@@ -162,13 +162,13 @@ func (w *world) send(x exchange) answer {
 	fmt.Fprintf(&b, "Content-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body)
 	_, err = conn.Write([]byte(b.String()))
 	w.must(err)
-	res, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: x.method})
+	res, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: x.Method})
 	w.must(err)
 	defer func() { _ = res.Body.Close() }()
 	if cl := res.Header.Get("Content-Length"); cl == "" && res.ContentLength > 0 {
 		res.Header.Set("Content-Length", strconv.FormatInt(res.ContentLength, 10))
 	}
-	if x.status == http.StatusOK && x.size > 1<<20 {
+	if x.Status == http.StatusOK && x.Size > 1<<20 {
 		return answer{res.StatusCode, res.Header, ""} // not worth the time
 	}
 	return answer{res.StatusCode, res.Header, readAll(res.Body)}
@@ -179,11 +179,11 @@ var curlUser = regexp.MustCompile(`-u ([^ ]*):<password>`)
 // authorization is the recorded login with the kind of password that the title
 // tells of, because the recorder left the passwords out.
 func (w *world) authorization(x exchange) string {
-	if strings.HasPrefix(x.title, "Bearer") {
+	if strings.HasPrefix(x.Title, "Bearer") {
 		return "Bearer " + w.tokens["alice"]
 	}
 	name := "alice"
-	if all := curlUser.FindAllStringSubmatch(x.curl, -1); all != nil {
+	if all := curlUser.FindAllStringSubmatch(x.Curl, -1); all != nil {
 		name = all[len(all)-1][1]
 	}
 	user := strings.ToLower(strings.TrimSuffix(name, "@example.org"))
@@ -203,7 +203,7 @@ func (w *world) authorization(x exchange) string {
 		{"WITHOUT filesystem", "no-files"},
 		{"email in the path", rightPassword},
 	} {
-		if strings.Contains(x.title, rule.in) {
+		if strings.Contains(x.Title, rule.in) {
 			password = rule.use
 		}
 	}
@@ -214,19 +214,19 @@ var inlineBody = regexp.MustCompile(`--data-binary (<\?xml.*?) http://`)
 
 // requestBody rebuilds the bodies that the recorder kept in files of its own.
 func requestBody(x exchange) string {
-	if m := inlineBody.FindStringSubmatch(x.curl); m != nil {
+	if m := inlineBody.FindStringSubmatch(x.Curl); m != nil {
 		return m[1]
 	}
 	switch {
-	case x.method == http.MethodPut:
+	case x.Method == http.MethodPut:
 		return "hello"[:min(5, contentLength(x))]
-	case strings.Contains(x.curl, "@propfind.xml"):
+	case strings.Contains(x.Curl, "@propfind.xml"):
 		return allProps
-	case strings.Contains(x.curl, "@small.xml"):
+	case strings.Contains(x.Curl, "@small.xml"):
 		return smallProps
-	case strings.Contains(x.curl, "@tp.xml"):
+	case strings.Contains(x.Curl, "@tp.xml"):
 		return trashProps
-	case strings.Contains(x.curl, "@/dev/fd"):
+	case strings.Contains(x.Curl, "@/dev/fd"):
 		return smallProps
 	default:
 		return ""
@@ -234,7 +234,7 @@ func requestBody(x exchange) string {
 }
 
 func contentLength(x exchange) int {
-	n, _ := strconv.Atoi(x.sent.Get("Content-Length"))
+	n, _ := strconv.Atoi(x.Header.Get("Content-Length"))
 	return n
 }
 
@@ -260,18 +260,18 @@ func replay(t *testing.T, name string, w *world, before map[string]func(*world))
 	t.Helper()
 	compared := 0
 	for _, x := range readTranscript(t, name) {
-		if f, ok := before[x.title]; ok {
+		if f, ok := before[x.Title]; ok {
 			f(w)
 		}
-		subPath := strings.HasPrefix(x.title, "subpath: ")
-		if x.unusual || skipped(name, x.title) || subPath != w.subPath {
+		subPath := strings.HasPrefix(x.Title, "subpath: ")
+		if unusual(x) || skipped(name, x.Title) || subPath != w.subPath {
 			continue
 		}
 		compared++
 		got := w.send(x)
 		w.learn(x, got)
-		for _, diff := range known(name, x.title, differences(x, got, wideListing(x))) {
-			t.Errorf("%s: %q: %s", name, x.title, diff)
+		for _, diff := range known(name, x.Title, differences(x, got, wideListing(x))) {
+			t.Errorf("%s: %q: %s", name, x.Title, diff)
 		}
 	}
 	t.Logf("%s: %d exchanges compared", name, compared)
@@ -283,12 +283,12 @@ func replay(t *testing.T, name string, w *world, before map[string]func(*world))
 // learn remembers under which etags and trash names the simulator has what the
 // recordings name otherwise.
 func (w *world) learn(x exchange, got answer) {
-	if theirs, ours := x.got.Get("Etag"), got.header.Get("Etag"); theirs != "" && ours != "" {
+	if theirs, ours := x.Answer.Get("Etag"), got.header.Get("Etag"); theirs != "" && ours != "" {
 		w.names = append(w.names, strings.TrimPrefix(theirs, "W/"), strings.TrimPrefix(ours, "W/"))
 	}
 	trash, err := os.ReadDir(filepath.Join(filepath.Dir(w.srv.Root("alice")), "trash"))
 	w.must(err)
-	for _, theirs := range trashName.FindAllString(x.body, -1) {
+	for _, theirs := range trashName.FindAllString(x.Text, -1) {
 		for _, e := range trash {
 			if strings.TrimRight(e.Name(), "0123456789") == strings.TrimRight(theirs, "0123456789") {
 				w.names = append(w.names, theirs, e.Name())
@@ -300,6 +300,6 @@ func (w *world) learn(x exchange, got answer) {
 var trashName = regexp.MustCompile(`[A-Za-z.-]+\.d\d{10}`)
 
 func wideListing(x exchange) bool {
-	u, err := url.Parse(x.target)
+	u, err := url.Parse(x.Target)
 	return err == nil && (u.Path == "/remote.php/dav/files/alice/" || u.Path == "/remote.php/dav/files/alice@example.org/")
 }

@@ -32,8 +32,8 @@ func TestReplayBruteForce(t *testing.T) {
 		"bad password while throttled (OCS)": func(w *world) {
 			bad := readTranscript(t, "01-ocs.txt")[5]
 			for range 11 {
-				if got := w.send(bad); got.status != bad.status {
-					t.Errorf("%s: status %d, recorded %d", bad.title, got.status, bad.status)
+				if got := w.send(bad); got.status != bad.Status {
+					t.Errorf("%s: status %d, recorded %d", bad.Title, got.status, bad.Status)
 				}
 			}
 		},

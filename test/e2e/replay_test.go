@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"example.org/ncm/pkg/transcripttest"
 	"example.org/ncm/test/rig"
 )
 
@@ -48,18 +49,18 @@ const (
 func TestTheSettingsPagesCallsAreAnsweredAsRecorded(t *testing.T) {
 	t.Parallel()
 	r := backends.New(t)
-	exchanges := readTranscript(t, r.Root(), "cozy/08-remote-nextcloud-migration.txt")
+	exchanges := transcripttest.Cozy(t, "08-*.txt")
 	p := &replay{t: t, cozy: r.AddInstance(recordedHost), trigger: r.StartTrigger(nil), names: map[string]string{}}
 	nextcloud := httptest.NewServer(http.HandlerFunc(playNextcloud))
 	defer nextcloud.Close()
 	p.names[recordedNextcloud] = nextcloud.URL
 	replayed := 0
 	for _, e := range exchanges {
-		if e.name == "success" { // before it, there was no queue
+		if e.Title == "success" { // before it, there was no queue
 			p.messages = r.TapMigrations()
 		}
-		switch path := e.request.URL.Path; {
-		case e.name == listing:
+		switch path, _, _ := strings.Cut(e.Target, "?"); {
+		case e.Title == listing:
 			continue
 		case strings.HasPrefix(path, rig.MigrationsPath):
 			p.call(e)
@@ -92,47 +93,47 @@ func (p *replay) own(text string) string {
 }
 
 // call replays a call of the trigger's route.
-func (p *replay) call(e exchange) {
+func (p *replay) call(e transcripttest.CozyExchange) {
 	p.t.Helper()
 	token := p.cozy.Token
-	if e.name == powerless {
+	if e.Title == powerless {
 		token = p.cozy.MintToken(map[string]any{"audience": "cli", "scope": "io.cozy.files"})
 	}
 	answer := p.trigger.Ask(p.t, rig.Request{
-		Method: e.request.Method, URL: p.own(e.request.URL.Path), Host: e.request.Host, Token: token,
-		ContentType: e.request.Header.Get("Content-Type"), Body: p.own(e.body),
+		Method: e.Method, URL: p.own(e.Target), Host: e.Header.Get("Host"), Token: token,
+		ContentType: e.Header.Get("Content-Type"), Body: p.own(e.Body),
 	})
-	if e.answer.StatusCode == http.StatusCreated {
-		p.learn(e.answered, answer.Body)
+	if e.Status == http.StatusCreated {
+		p.learn(e.Text, answer.Body)
 	}
-	want := p.own(e.answered)
-	if reason, differs := reworded[e.name]; differs {
+	want := p.own(e.Text)
+	if reason, differs := reworded[e.Title]; differs {
 		want = reword(p.t, want, reason)
 	}
-	if diff := cmp.Diff(shown(e.answer.StatusCode, e.answer.Header, want), shown(answer.Status, answer.Header, answer.Body)); diff != "" {
-		p.t.Errorf("%s (-recorded +answered):\n%s", e.name, diff)
+	if diff := cmp.Diff(shown(e.Status, e.Answer, want), shown(answer.Status, answer.Header, answer.Body)); diff != "" {
+		p.t.Errorf("%s (-recorded +answered):\n%s", e.Title, diff)
 	}
-	for _, m := range e.messages {
-		p.wantMessage(e.name, m)
+	for _, m := range e.Messages {
+		p.wantMessage(e.Title, m)
 	}
 }
 
 // store replays what the stack itself answers: reads, which show what the trigger
 // wrote, and writes, which change what it says next.
-func (p *replay) store(e exchange) {
+func (p *replay) store(e transcripttest.CozyExchange) {
 	p.t.Helper()
-	answer := p.cozy.Call(e.request.Method, p.own(e.request.URL.RequestURI()), p.own(e.body))
-	if answer.Status != e.answer.StatusCode {
-		p.t.Fatalf("%s: the stack answers %d %s", e.name, answer.Status, answer.Body)
+	answer := p.cozy.Call(e.Method, p.own(e.Target), p.own(e.Body))
+	if answer.Status != e.Status {
+		p.t.Fatalf("%s: the stack answers %d %s", e.Title, answer.Status, answer.Body)
 	}
-	recorded, now := decode[map[string]any](p.t, []byte(e.answered)), decode[map[string]any](p.t, []byte(answer.Body))
+	recorded, now := decode[map[string]any](p.t, []byte(e.Text)), decode[map[string]any](p.t, []byte(answer.Body))
 	for _, rev := range []string{"rev", "_rev"} {
 		if name, ok := recorded[rev].(string); ok {
 			p.names[name], _ = now[rev].(string)
 		}
 	}
-	if e.request.Method == http.MethodGet {
-		p.wantDocument(e.name, decode[map[string]any](p.t, []byte(p.own(e.answered))), now)
+	if e.Method == http.MethodGet {
+		p.wantDocument(e.Title, decode[map[string]any](p.t, []byte(p.own(e.Text))), now)
 	}
 }
 
@@ -193,25 +194,25 @@ func shown(status int, header http.Header, body string) map[string]any {
 
 // wantMessage compares the next message with a recorded one, in the recording's
 // own form.
-func (p *replay) wantMessage(name string, want message) {
+func (p *replay) wantMessage(name string, want transcripttest.Message) {
 	p.t.Helper()
 	d := p.messages.Next()
 	type ids struct {
 		AccountID string `json:"accountId"`
 		Timestamp int64  `json:"timestamp"`
 	}
-	before, now := decode[ids](p.t, []byte(want.body)), decode[ids](p.t, d.Body)
+	before, now := decode[ids](p.t, []byte(want.Body)), decode[ids](p.t, d.Body)
 	if _, known := p.names[before.AccountID]; !known {
 		p.names[before.AccountID] = now.AccountID
 	}
 	if age := time.Since(time.Unix(now.Timestamp, 0)); age < -time.Second || age > time.Minute || d.Timestamp.Unix()-now.Timestamp > 1 {
 		p.t.Errorf("%s: the message says %d, its property %v", name, now.Timestamp, d.Timestamp)
 	}
-	wantBody := strings.Replace(p.own(want.body), fmt.Sprint(before.Timestamp), fmt.Sprint(now.Timestamp), 1)
+	wantBody := strings.Replace(p.own(want.Body), fmt.Sprint(before.Timestamp), fmt.Sprint(now.Timestamp), 1)
 	if diff := cmp.Diff(wantBody, string(d.Body)); diff != "" {
 		p.t.Errorf("%s: message (-recorded +sent):\n%s", name, diff)
 	}
-	wantProperties := timestampProperty.ReplaceAllString(p.own(want.properties), "timestamp=…")
+	wantProperties := timestampProperty.ReplaceAllString(p.own(want.Properties), "timestamp=…")
 	if diff := cmp.Diff(wantProperties, properties(d)); diff != "" {
 		p.t.Errorf("%s: message properties (-recorded +sent):\n%s", name, diff)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"example.org/ncm/pkg/egress"
 	"example.org/ncm/pkg/nextcloudtest"
+	"example.org/ncm/pkg/transcripttest"
 	"example.org/ncm/services/migrator/internal/nextcloud"
 	"example.org/ncm/services/migrator/internal/transfer"
 )
@@ -487,30 +488,21 @@ func TestNewRefusesWhatItCannotUse(t *testing.T) {
 
 func TestRecordedListingsAreRead(t *testing.T) {
 	t.Parallel()
-	const folder = "../../../../../shared/transcripts/nextcloud"
-	files, err := filepath.Glob(folder + "/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Skip("the recordings in shared/transcripts are not here")
-	}
 	listings, folders := 0, 0
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, exchange := range strings.Split(string(text), "\n########## ") {
-			doc, whole := recordedMultistatus(exchange)
+	for _, file := range transcripttest.Files(t, "nextcloud", "*.txt") {
+		for _, x := range transcripttest.Nextcloud(t, filepath.Base(file)) {
+			doc, whole := recordedMultistatus(x)
 			if !whole {
 				continue
 			}
 			listings++
-			if recordedFolder(t, exchange, doc) {
+			if recordedFolder(t, x, doc) {
 				folders++
 			}
 			var got []string
 			err := nextcloud.Responses(strings.NewReader(doc), func(href string, _ int, _ transfer.Entry) { got = append(got, href) })
 			if err != nil {
-				t.Errorf("%s: %.80s: %v", filepath.Base(file), exchange, err)
+				t.Errorf("%s: %s: %v", filepath.Base(file), x.Title, err)
 				continue
 			}
 			want, err := referenceHrefs(doc)
@@ -518,7 +510,7 @@ func TestRecordedListingsAreRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("%s: %.80s: addresses (-encoding/xml +ours):\n%s", filepath.Base(file), exchange, diff)
+				t.Errorf("%s: %s: addresses (-encoding/xml +ours):\n%s", filepath.Base(file), x.Title, diff)
 			}
 		}
 	}
@@ -533,37 +525,32 @@ var recordedAbsent = []string{"Ext dead", "WITHOUT filesystem access", "other us
 
 // recordedFolder reads a listing as that of the folder that was asked for, if it
 // was asked for with what a listing needs.
-func recordedFolder(t *testing.T, exchange, doc string) bool {
+func recordedFolder(t *testing.T, x transcripttest.NextcloudExchange, doc string) bool {
 	t.Helper()
-	title, _, _ := strings.Cut(exchange, "\n")
-	_, line, _ := strings.Cut(exchange, "\n> PROPFIND ")
-	escaped, _, _ := strings.Cut(line, " ")
-	folder, err := url.PathUnescape(escaped)
-	asked := strings.Contains(exchange, "\n> Depth: 1\n") && strings.Contains(doc, "fileid") && !strings.Contains(title, "paginated")
+	folder, err := url.PathUnescape(x.Target)
+	asked := x.Method == "PROPFIND" && x.Header.Get("Depth") == "1" && strings.Contains(doc, "fileid") && !strings.Contains(x.Title, "paginated")
 	if err != nil || !asked || !strings.Contains(folder, "/dav/files/") || !strings.HasSuffix(folder, "/") {
 		return false
 	}
 	children := 0
 	_, err = nextcloud.Decode(strings.NewReader(doc), folder, 1000, func(transfer.Entry) error { children++; return nil })
-	absent := slices.ContainsFunc(recordedAbsent, func(s string) bool { return strings.Contains(title, s) })
+	absent := slices.ContainsFunc(recordedAbsent, func(s string) bool { return strings.Contains(x.Title, s) })
 	if (err != nil) != absent {
-		t.Errorf("%s: error %v, want one: %v", title, err, absent)
+		t.Errorf("%s: error %v, want one: %v", x.Title, err, absent)
 	}
 	if want := strings.Count(doc, "<d:response>") - 1; children != want {
-		t.Errorf("%s: %d children, want %d", title, children, want)
+		t.Errorf("%s: %d children, want %d", x.Title, children, want)
 	}
 	return true
 }
 
 // recordedMultistatus cuts the answer out of an exchange; those that were
 // recorded in part, or in which the recorder took names for secrets, are left out.
-func recordedMultistatus(exchange string) (doc string, whole bool) {
-	_, body, found := strings.Cut(exchange, "--- body (")
-	_, body, _ = strings.Cut(body, "\n")
-	end := strings.LastIndex(body, "</d:multistatus>")
-	_, root, _ := strings.Cut(body, "?>")
-	if !found || end < 0 || strings.Contains(body, "<app-password>") || !strings.HasPrefix(strings.TrimSpace(root), "<d:multistatus") {
+func recordedMultistatus(x transcripttest.NextcloudExchange) (doc string, whole bool) {
+	end := strings.LastIndex(x.Text, "</d:multistatus>")
+	_, root, _ := strings.Cut(x.Text, "?>")
+	if end < 0 || strings.Contains(x.Text, transcripttest.Secret) || !strings.HasPrefix(strings.TrimSpace(root), "<d:multistatus") {
 		return "", false
 	}
-	return body[:end+len("</d:multistatus>")], true
+	return x.Text[:end+len("</d:multistatus>")], true
 }

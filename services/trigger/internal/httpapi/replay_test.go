@@ -22,6 +22,7 @@ import (
 	"example.org/ncm/pkg/cozytest"
 	"example.org/ncm/pkg/egress"
 	"example.org/ncm/pkg/openapitest"
+	"example.org/ncm/pkg/transcripttest"
 	"example.org/ncm/services/trigger/internal/httpapi"
 	"example.org/ncm/services/trigger/internal/instance"
 	"example.org/ncm/services/trigger/internal/limit"
@@ -154,18 +155,18 @@ func (n recordedNextcloud) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-func (s *stage) send(t *testing.T, x exchange, token string) *http.Response {
+func (s *stage) send(t *testing.T, x transcripttest.CozyExchange, token string) *http.Response {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), x.method, x.path, strings.NewReader(x.body))
-	r.Header = x.header.Clone()
-	r.Host = x.header.Get("Host")
+	r := httptest.NewRequestWithContext(t.Context(), x.Method, x.Target, strings.NewReader(x.Body))
+	r.Header = x.Header.Clone()
+	r.Host = x.Header.Get("Host")
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
-	if err := s.described.Check(t.Context(), x.method, r.URL, w.Result(), w.Body.Bytes()); err != nil {
-		t.Errorf("%s: %v", x.title, err)
+	if err := s.described.Check(t.Context(), x.Method, r.URL, w.Result(), w.Body.Bytes()); err != nil {
+		t.Errorf("%s: %v", x.Title, err)
 	}
 	return w.Result()
 }
@@ -209,19 +210,19 @@ func TestReplayOfTheRecordedRoute(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, "bob.localhost:8080")
 	replayed := 0
-	for _, x := range readTranscript(t, "08-remote-nextcloud-migration.txt") {
+	for _, x := range transcripttest.Cozy(t, "08-*.txt") {
 		switch {
-		case x.method == http.MethodPut:
-			s.setStatus(t, x.body)
-		case strings.HasPrefix(x.path, route) && x.method == http.MethodPost:
+		case x.Method == http.MethodPut:
+			s.setStatus(t, x.Body)
+		case strings.HasPrefix(x.Target, route) && x.Method == http.MethodPost:
 			s.publish = nil
-			if x.status == http.StatusServiceUnavailable {
+			if x.Status == http.StatusServiceUnavailable {
 				s.publish = errors.New("312 NO_ROUTE")
 			}
 			s.sent = nil
-			x.path = s.translate(x.path)
+			x.Target = s.translate(x.Target)
 			token := s.inst.AppToken()
-			if x.title == "perm: noperm" {
+			if x.Title == "perm: noperm" {
 				token = s.inst.MintToken(cozytest.TokenOptions{Subject: "noperm"})
 			}
 			res := s.send(t, x, token)
@@ -257,17 +258,17 @@ func TestReplayOfTheRecordedTokens(t *testing.T) {
 		"cli empty scope":        s.inst.MintToken(cozytest.TokenOptions{Audience: cli}),
 	}
 	replayed := 0
-	for _, x := range readTranscript(t, "07-permissions-tokens.txt") {
-		if x.path != route {
+	for _, x := range transcripttest.Cozy(t, "07-*.txt") {
+		if x.Target != route {
 			continue
 		}
-		caller := strings.Trim(strings.TrimSuffix(x.title, " POST migration"), "[]")
+		caller := strings.Trim(strings.TrimSuffix(x.Title, " POST migration"), "[]")
 		token, known := tokens[caller]
 		if !known {
-			t.Errorf("%s: no such token", x.title)
+			t.Errorf("%s: no such token", x.Title)
 			continue
 		}
-		x.header.Del("Authorization")
+		x.Header.Del("Authorization")
 		compare(t, x, s.send(t, x, token))
 		replayed++
 	}
@@ -285,25 +286,25 @@ var (
 
 // compare wants status, body and every header that the stack sets, byte for byte
 // but for ids and revisions.
-func compare(t *testing.T, x exchange, res *http.Response) {
+func compare(t *testing.T, x transcripttest.CozyExchange, res *http.Response) {
 	t.Helper()
 	got, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.StatusCode != x.status {
-		t.Errorf("%s: status %d, want %d", x.title, res.StatusCode, x.status)
+	if res.StatusCode != x.Status {
+		t.Errorf("%s: status %d, want %d", x.Title, res.StatusCode, x.Status)
 	}
-	_, reworded := rewordedDetails[x.title]
-	if diff := cmp.Diff(comparable(x.text, reworded), comparable(string(got), reworded)); diff != "" {
-		t.Errorf("%s: body (-want +got):\n%s", x.title, diff)
+	_, reworded := rewordedDetails[x.Title]
+	if diff := cmp.Diff(comparable(x.Text, reworded), comparable(string(got), reworded)); diff != "" {
+		t.Errorf("%s: body (-want +got):\n%s", x.Title, diff)
 	}
-	for name, want := range x.answer {
+	for name, want := range x.Answer {
 		if slices.Contains([]string{"Date", "Connection", "Content-Length"}, name) {
 			continue
 		}
 		if diff := cmp.Diff(want, res.Header[name]); diff != "" {
-			t.Errorf("%s: header %s (-want +got):\n%s", x.title, name, diff)
+			t.Errorf("%s: header %s (-want +got):\n%s", x.Title, name, diff)
 		}
 	}
 }
@@ -315,9 +316,12 @@ func comparable(body string, reworded bool) string {
 	return revMark.ReplaceAllString(idMark.ReplaceAllString(body, "ID"), `"rev":"REV"`)
 }
 
-func (s *stage) compareMessage(t *testing.T, x exchange) {
+func (s *stage) compareMessage(t *testing.T, x transcripttest.CozyExchange) {
 	t.Helper()
-	got := ""
+	recorded, got := "", ""
+	for _, m := range x.Messages {
+		recorded += m.Body
+	}
 	for _, message := range s.sent {
 		text, err := json.Marshal(message)
 		if err != nil {
@@ -325,8 +329,8 @@ func (s *stage) compareMessage(t *testing.T, x exchange) {
 		}
 		got += string(text)
 	}
-	if diff := cmp.Diff(wire(x.message), wire(got)); diff != "" {
-		t.Errorf("%s: message (-want +got):\n%s", x.title, diff)
+	if diff := cmp.Diff(wire(recorded), wire(got)); diff != "" {
+		t.Errorf("%s: message (-want +got):\n%s", x.Title, diff)
 	}
 }
 
