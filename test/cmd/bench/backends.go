@@ -25,6 +25,7 @@ const startTime = time.Minute
 type backends struct {
 	databaseURL string
 	amqpURL     string
+	databasePID int // 0: somebody else's
 	publisher   *queue.Publisher
 	stop        []func() // in the order of starting
 }
@@ -36,14 +37,21 @@ func startBackends(ctx context.Context, root string) (*backends, error) {
 		amqpURL:     cmp.Or(os.Getenv("BENCH_AMQP_URL"), os.Getenv("TEST_AMQP_URL")),
 	}
 	if b.databaseURL == "" {
-		address, err := b.container(ctx, root, "POSTGRES_IMAGE", "5432", "POSTGRES_PASSWORD=bench")
+		id, address, err := b.container(ctx, root, "POSTGRES_IMAGE", "5432", "POSTGRES_PASSWORD=bench")
 		if err != nil {
 			return b, err
+		}
+		pid, err := output(ctx, "docker", "inspect", "--format", "{{.State.Pid}}", id)
+		if err != nil {
+			return b, fmt.Errorf("find the process of the database: %w", err)
+		}
+		if b.databasePID, err = strconv.Atoi(pid); err != nil {
+			return b, fmt.Errorf("find the process of the database: %w", err)
 		}
 		b.databaseURL = "postgres://postgres:bench@" + address + "/postgres?sslmode=disable"
 	}
 	if b.amqpURL == "" {
-		address, err := b.container(ctx, root, "RABBITMQ_IMAGE", "5672", "RABBITMQ_DEFAULT_USER=bench", "RABBITMQ_DEFAULT_PASS=bench")
+		_, address, err := b.container(ctx, root, "RABBITMQ_IMAGE", "5672", "RABBITMQ_DEFAULT_USER=bench", "RABBITMQ_DEFAULT_PASS=bench")
 		if err != nil {
 			return b, err
 		}
@@ -58,29 +66,29 @@ func (b *backends) close() {
 	}
 }
 
-// container runs an image until close and gives the address of its port.
-func (b *backends) container(ctx context.Context, root, image, port string, env ...string) (string, error) {
+// container runs an image until close and gives its id and the address of its port.
+func (b *backends) container(ctx context.Context, root, image, port string, env ...string) (id, address string, err error) {
 	name, err := imageName(root, image)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	args := []string{"run", "-d", "--label", "ncm.bench=" + strconv.Itoa(os.Getpid()), "-p", "127.0.0.1::" + port}
 	for _, e := range env {
 		args = append(args, "-e", e)
 	}
-	id, err := output(ctx, "docker", append(args, name)...)
+	id, err = output(ctx, "docker", append(args, name)...)
 	if err != nil {
-		return "", fmt.Errorf("start %s: %w", name, err)
+		return "", "", fmt.Errorf("start %s: %w", name, err)
 	}
 	b.stop = append(b.stop, func() {
 		_, _ = output(context.WithoutCancel(ctx), "docker", "rm", "-fv", id)
 	})
 	ports, err := output(ctx, "docker", "port", id, port+"/tcp")
 	if err != nil {
-		return "", fmt.Errorf("find the port of %s: %w", name, err)
+		return "", "", fmt.Errorf("find the port of %s: %w", name, err)
 	}
-	address, _, _ := strings.Cut(ports, "\n")
-	return address, nil
+	address, _, _ = strings.Cut(ports, "\n")
+	return id, address, nil
 }
 
 // imageName is the image of a variable, from the environment or .images.env.

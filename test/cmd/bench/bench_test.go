@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -99,7 +100,7 @@ func TestSpreadTakesTheMiddle(t *testing.T) {
 
 func TestScenariosArePickedByName(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"-profile", "fast"}, {"-only", "huge"}, {"-count", "0"}, {"now"}} {
+	for _, args := range [][]string{{"-profile", "fast"}, {"-only", "huge"}, {"-count", "0"}, {"-files", "-1"}, {"now"}} {
 		if _, err := parseOptions(args); err == nil {
 			t.Errorf("%q was accepted", args)
 		}
@@ -128,8 +129,8 @@ func aReport(t *testing.T) *report {
 	t.Helper()
 	r := newReport(options{profile: "default", count: 2})
 	small := newResult(small(5000))
-	small.add([]lap{{Rate: 5000, CPU: 140, PeakRSS: 15 * megabyte}, {Rate: 2500}, {Rate: 4000, SliceRate: 4400, After: 0.05}})
-	small.add([]lap{{Rate: 6000, CPU: 150, PeakRSS: 15 * megabyte}, {Rate: 3000}, {Rate: 3000, SliceRate: 3300, After: 0.15}})
+	small.add([]lap{{Rate: 5000, CPU: 140, PeakRSS: 15 * megabyte}, {Rate: 2500}, {Rate: 4000, SliceRate: 4400, After: 0.05, ServersCPU: 70, DatabaseCPU: 30}})
+	small.add([]lap{{Rate: 6000, CPU: 150, PeakRSS: 15 * megabyte}, {Rate: 3000}, {Rate: 3000, SliceRate: 3300, After: 0.15, ServersCPU: 80, DatabaseCPU: 40}})
 	r.Scenarios = append(r.Scenarios, small)
 	return r
 }
@@ -140,7 +141,7 @@ func TestTableShowsMediansAndVerdict(t *testing.T) {
 	if err := aReport(t).writeTable(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"5500 (5000-6000) files", "3500 (3000-4000) files", "100 (50-150)", "0.65 (0.5-0.8)", "0.5 (0.5-0.5)", "0.9: missed"} {
+	for _, want := range []string{"5500 (5000-6000) files", "75 (70-80)", "35 (30-40)", "3500 (3000-4000) files", "100 (50-150)", "0.65 (0.5-0.8)", "0.5 (0.5-0.5)", "0.9: missed"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in:\n%s", want, out.String())
 		}
@@ -176,5 +177,53 @@ func TestImagesComeFromTheEnvironmentOrTheFile(t *testing.T) {
 	t.Setenv("BENCH_TEST_IMAGE", "there:2")
 	if got, err := imageName(root, "BENCH_TEST_IMAGE"); got != "there:2" || err != nil {
 		t.Errorf("the environment's image is %q, %v", got, err)
+	}
+}
+
+func TestAProcessIsMeasuredWithAllThatItStarted(t *testing.T) {
+	t.Parallel()
+	stat := "7 (postgres) S 1 7 7 0 -1 4194560 900 0 0 0 1 2 30 40 20 0 9 0 500 100 200"
+	if got, err := parseCPU(stat, user, system, endedUser, endedSystem); got != 730*time.Millisecond || err != nil {
+		t.Errorf("got %v, %v", got, err)
+	}
+	// A shell that has nothing to do but to wait for another, which stays until it
+	// was looked at.
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", "sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo; read x' <&3 & wait")
+	theirs, ours, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer theirs.Close()
+	cmd.ExtraFiles = []*os.File{theirs}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	of, err := familyCPU(cmd.Process.Pid)
+	if alone, ownErr := (&process{cmd: cmd}).usage(); of <= alone.cpu || err != nil || ownErr != nil {
+		t.Errorf("the family has cost %v, %v, its head %v, %v", of, err, alone.cpu, ownErr)
+	}
+	_ = ours.Close()
+	_ = cmd.Wait()
+}
+
+func TestOtherNumbersOfFilesAreForScenariosOfSeveral(t *testing.T) {
+	t.Parallel()
+	o, err := parseOptions([]string{"-files", "70"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range o.scenarios {
+		for _, l := range s.ways {
+			if want := map[bool]int{true: 1, false: 70}[s.name == "large"]; l.files != want {
+				t.Errorf("%s, %s: %d files instead of %d", s.name, l.label, l.files, want)
+			}
+		}
 	}
 }

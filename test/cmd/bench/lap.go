@@ -29,8 +29,13 @@ const (
 type lap struct {
 	Rate    float64 `json:"rate"`    // units a second, everything included
 	Seconds float64 `json:"seconds"` // from the message to the final document; of the pipe, from start to end
-	CPU     float64 `json:"cpu"`     // µs a unit
+	CPU     float64 `json:"cpu"`     // µs a unit, of the process that moves them
 	PeakRSS int64   `json:"peak_rss"`
+
+	// What the same units cost others on this machine, in µs each: the simulated
+	// servers together, and the database where the bench has started it.
+	ServersCPU  float64 `json:"servers_cpu"`
+	DatabaseCPU float64 `json:"database_cpu"`
 
 	// Of a migration, in seconds: until started_at of the tracking document, from
 	// there to its finished_at, and from there until the document says so.
@@ -44,10 +49,13 @@ func newLap(l load, took time.Duration, before, after usage) lap {
 	return lap{
 		Rate:    l.units() / took.Seconds(),
 		Seconds: took.Seconds(),
-		CPU:     float64((after.cpu - before.cpu).Microseconds()) / l.units(),
+		CPU:     l.each(after.cpu - before.cpu),
 		PeakRSS: after.peakRSS,
 	}
 }
+
+// each is what one unit cost, in µs.
+func (l load) each(cpu time.Duration) float64 { return float64(cpu.Microseconds()) / l.units() }
 
 // phases adds what the tracking document says about a migration.
 func (x *lap) phases(l load, sent, started, finished time.Time) {
@@ -76,14 +84,18 @@ func (b *bench) pipe(ctx context.Context, l load, host, token string) (_ lap, er
 	if err := errors.Join(p.say(order), p.expect(lineReady)); err != nil {
 		return lap{}, err
 	}
-	return timed(p, l, func() error {
+	return b.timed(p, l, func() error {
 		return errors.Join(p.say([]byte("go")), p.expect(lineDone))
 	})
 }
 
 // timed measures what a process does for a load.
-func timed(p *process, l load, do func() error) (lap, error) {
+func (b *bench) timed(p *process, l load, do func() error) (lap, error) {
 	before, err := p.usage()
+	if err != nil {
+		return lap{}, err
+	}
+	servers, database, err := b.othersCPU()
 	if err != nil {
 		return lap{}, err
 	}
@@ -93,7 +105,22 @@ func timed(p *process, l load, do func() error) (lap, error) {
 	}
 	took := time.Since(start)
 	after, err := p.usage()
-	return newLap(l, took, before, after), err
+	if err != nil {
+		return lap{}, err
+	}
+	x := newLap(l, took, before, after)
+	serversNow, databaseNow, err := b.othersCPU()
+	x.ServersCPU, x.DatabaseCPU = l.each(serversNow-servers), l.each(databaseNow-database)
+	return x, err
+}
+
+// othersCPU is what the simulators and the database have cost so far.
+func (b *bench) othersCPU() (servers, database time.Duration, err error) {
+	u, err := b.simulators.process.usage()
+	if err == nil && b.backends.databasePID != 0 {
+		database, err = familyCPU(b.backends.databasePID)
+	}
+	return u.cpu, database, err
 }
 
 // migrate moves a load by a migrator of its own, which a message sets going.
@@ -111,7 +138,7 @@ func (b *bench) migrate(ctx context.Context, l load, host, token string) (_ lap,
 
 	var doc contract.Tracking
 	var sent time.Time
-	measured, err := timed(p, l, func() error {
+	measured, err := b.timed(p, l, func() error {
 		sent = time.Now()
 		if err := b.publish(ctx, message); err != nil {
 			return err

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -118,19 +120,11 @@ func (p *process) usage() (usage, error) {
 
 // parseUsage reads /proc/PID/stat and /proc/PID/status.
 func parseUsage(stat, status string) (usage, error) {
-	const user, system = 11, 12 // counted from behind the name, which may hold spaces
-	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
-	if len(fields) <= system {
-		return usage{}, errors.New("process times are missing")
+	cpu, err := parseCPU(stat, user, system)
+	if err != nil {
+		return usage{}, err
 	}
-	var u usage
-	for _, field := range []string{fields[user], fields[system]} {
-		ticks, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			return usage{}, fmt.Errorf("read process times: %w", err)
-		}
-		u.cpu += time.Duration(ticks) * clockTick
-	}
+	u := usage{cpu: cpu}
 	_, rest, found := strings.Cut(status, "VmHWM:")
 	if !found {
 		return usage{}, errors.New("peak memory is missing")
@@ -140,4 +134,62 @@ func parseUsage(stat, status string) (usage, error) {
 	}
 	u.peakRSS *= 1024
 	return u, nil
+}
+
+// familyCPU is what a process and all that it started have cost so far.
+func familyCPU(pid int) (time.Duration, error) {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, err
+	}
+	cpu, err := parseCPU(string(stat), user, system, endedUser, endedSystem)
+	if err != nil {
+		return 0, err
+	}
+	children, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/children")
+	if err != nil {
+		return 0, err
+	}
+	for _, file := range children {
+		list, err := os.ReadFile(file)
+		if err != nil {
+			return 0, err
+		}
+		for field := range strings.FieldsSeq(string(list)) {
+			child, err := strconv.Atoi(field)
+			if err != nil {
+				return 0, err
+			}
+			of, err := familyCPU(child)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) { // it has just ended
+				return 0, err
+			}
+			cpu += of
+		}
+	}
+	return cpu, nil
+}
+
+// Fields of /proc/PID/stat with times, counted from behind the name, which may hold
+// spaces. What has ended are children.
+const (
+	user = iota + 11
+	system
+	endedUser
+	endedSystem
+)
+
+func parseCPU(stat string, fields ...int) (cpu time.Duration, err error) {
+	values := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	for _, f := range fields {
+		if len(values) <= f {
+			return 0, errors.New("process times are missing")
+		}
+		ticks, err := strconv.ParseInt(values[f], 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("read process times: %w", err)
+		}
+		cpu += time.Duration(ticks) * clockTick
+	}
+	return cpu, nil
 }

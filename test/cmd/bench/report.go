@@ -85,11 +85,12 @@ func (r *report) writeJSON(w io.Writer) error {
 
 func (r *report) writeTable(w io.Writer) error {
 	fmt.Fprintf(w, "profile %s, %d rounds, all ways in turn; median (min-max); ratios are to the first way\n", r.Profile, r.Count)
+	fmt.Fprintln(w, "RSS and the first CPU are of the process that moves the files: the pipe, the migrator or rclone")
 	fmt.Fprintf(w, "%d CPUs (%s), %s, load %s at the start\n\n", r.Machine.CPUs, r.Machine.CPU, r.Machine.Go, r.Machine.Load)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\t\ta second, all included\tof it in the slice\tbefore it, ms\tafter it, ms\tpeak RSS, MB\tCPU, µs each\tratio\taim")
+	fmt.Fprintln(t, "\t\ta second, all included\tof it in the slice\tbefore it, ms\tafter it, ms\tpeak RSS, MB\tCPU, µs each\tof the servers\tof the database\tratio\taim")
 	for _, s := range r.Scenarios {
-		fmt.Fprintf(t, "%s, %d\t\t\t\t\t\t\t\t\t\n", s.Name, s.Ways[0].Files)
+		fmt.Fprintf(t, "%s, %d\t\t\t\t\t\t\t\t\t\t\t\n", s.Name, s.Ways[0].Files)
 		for _, w := range s.Ways {
 			fmt.Fprintf(t, "\t%s\t%s\t%s\n", w.row(s.Unit), w.Ratio, w.verdict())
 		}
@@ -117,7 +118,7 @@ func (s series) row(unit string) string {
 			values = append(values, value(x))
 		}
 		if slices.Max(values) == 0 {
-			return "-" // a phase that the pipe does not have
+			return "-" // a phase that the pipe does not have, or not measured
 		}
 		return spreadOf(values).String()
 	}
@@ -129,6 +130,8 @@ func (s series) row(unit string) string {
 		of(func(x lap) float64 { return x.After * 1000 }),
 		of(func(x lap) float64 { return float64(x.PeakRSS) / float64(megabyte) }),
 		of(func(x lap) float64 { return x.CPU }),
+		of(func(x lap) float64 { return x.ServersCPU }),
+		of(func(x lap) float64 { return x.DatabaseCPU }),
 	}
 	return strings.Join(cells, "\t")
 }

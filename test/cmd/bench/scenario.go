@@ -195,3 +195,14 @@ func pick(profileName, only string, many bool) ([]scenario, error) {
 	}
 	return nil, fmt.Errorf("unknown scenario %q; there are %s", only, strings.Join(names, ", "))
 }
+
+// resize has every scenario of several files move so many.
+func resize(scenarios []scenario, files int) {
+	for _, s := range scenarios {
+		for i := range s.ways {
+			if s.ways[i].files > 1 {
+				s.ways[i].files = files
+			}
+		}
+	}
+}
