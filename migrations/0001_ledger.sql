@@ -119,8 +119,9 @@ CREATE TABLE folder (
 -- A rerun looks for what earlier migrations put into the same folder of the target.
 CREATE INDEX folder_target ON folder (migration_id, target_id) WHERE target_id IS NOT NULL;
 
--- A file as the source listed it, and what became of it. No index on state and
--- room in the page: results are then updated in place (HOT).
+-- A file as the source listed it, and what became of it. No index on state, and
+-- room in each page for a second version of all its rows, since one batch of results
+-- may touch them all: they are then updated in place (HOT).
 CREATE TABLE file (
     migration_id text        NOT NULL REFERENCES migration ON DELETE CASCADE,
     id           bigint      GENERATED ALWAYS AS IDENTITY,
@@ -148,7 +149,7 @@ CREATE TABLE file (
     CONSTRAINT done_has_target CHECK (state <> 'done' OR (target_id IS NOT NULL AND md5 IS NOT NULL)),
     PRIMARY KEY (migration_id, id),
     UNIQUE (migration_id, folder_id, name)
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 43);
 
 -- What the tracking document lists: each entry that failed or was skipped, in
 -- the order it happened. Insert-only, so that file needs no index on state.

@@ -75,13 +75,20 @@ func (s *Slice) Folder(ctx context.Context, id int64) (transfer.Folder, error) {
 	return found[0], nil
 }
 
+// The parent is looked up by its key: while the table has no statistics yet, the
+// planner would join each page with all folders there are.
 const selectFolder = `
 	SELECT f.id, coalesce(f.parent_id, 0), f.name, f.path, f.mod_time, f.created_at, f.favorite, f.tags, f.attempts,
 		coalesce(p.target_id, '') AS parent_target,
 		coalesce(f.target_id, '') AS target_id,
 		coalesce(f.target_name, '') AS target_name
 	FROM folder f
-	LEFT JOIN folder p ON p.migration_id = f.migration_id AND p.id = f.parent_id`
+	LEFT JOIN LATERAL (
+		SELECT target_id
+		FROM folder
+		WHERE migration_id = @id AND id = f.parent_id
+		OFFSET 0
+	) p ON true`
 
 func folderRow(row pgx.CollectableRow) (f transfer.Folder, err error) {
 	var mod, created *time.Time
