@@ -25,6 +25,10 @@ const (
 	idleConn       = 90 * time.Second
 	keepAlive      = 15 * time.Second
 	maxHeaderBytes = 256 << 10
+
+	// readBuffer is what a connection reads at once, in bytes: a chunked body comes
+	// with a quarter of the system calls that net/http's 4 kB take.
+	readBuffer = 16 << 10
 )
 
 // Options shape a transport. The zero value is fit for hosts that users type.
@@ -78,6 +82,7 @@ func NewTransport(o Options) *Transport {
 			IdleConnTimeout:        idleConn,
 			// A compressed answer has no Content-Length and no honest size.
 			DisableCompression: true,
+			ReadBufferSize:     readBuffer,
 		},
 	}
 }

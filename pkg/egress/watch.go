@@ -83,6 +83,19 @@ type watchedConn struct {
 	idle time.Duration
 }
 
+// copyBuffers are for bodies on their way out: net/http would make one for each.
+var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// ReadFrom implements io.ReaderFrom, which net/http sends bodies by.
+func (c *watchedConn) ReadFrom(r io.Reader) (n int64, err error) {
+	buf, _ := copyBuffers.Get().(*[32 << 10]byte)
+	defer copyBuffers.Put(buf)
+	return io.CopyBuffer(writerOnly{c}, r, buf[:])
+}
+
+// writerOnly hides ReadFrom, which the copy would come back to.
+type writerOnly struct{ io.Writer }
+
 func (c *watchedConn) Write(p []byte) (int, error) {
 	if err := c.SetWriteDeadline(time.Now().Add(c.idle)); err != nil {
 		return 0, fmt.Errorf("set write deadline: %w", err)

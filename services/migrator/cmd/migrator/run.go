@@ -142,7 +142,7 @@ func openSides(cfg *SidesConfig, observe func(string, http.RoundTripper) http.Ro
 		mode:     cfg.Mode,
 		stack:    stack,
 		hosts:    hosts,
-		source:   observe("source", egress.NewTransport(egress.Options{Allow: cfg.AllowedRanges, MaxIdleConnsPerHost: cfg.Transfers + cfg.Listers})),
+		source:   observe("source", egress.NewTransport(egress.Options{Allow: cfg.AllowedRanges, MaxIdleConnsPerHost: max(cfg.SourceTransfers, cfg.Transfers) + cfg.Listers})),
 		kinds:    cfg.KindsConfig,
 		requests: cfg.Requests,
 		sources:  pace.NewServers(cfg.SourceTransfers),
