@@ -92,13 +92,16 @@ func (r *run) listOnce(ctx context.Context, f Folder) error {
 	page := Page{Folder: f}
 	since := time.Now()
 	self, err := r.listSource(ctx, f.Path, func(e Entry) error {
-		page.Entries = append(page.Entries, e)
-		if len(page.Entries) < pageEntries && time.Since(since) < pageAge {
-			return nil
+		// Not before there is more: a folder that fits is recorded as a whole, with
+		// its ETag, and its files need not ask for that again.
+		if len(page.Entries) == pageEntries || len(page.Entries) > 0 && time.Since(since) >= pageAge {
+			if err := r.addPage(ctx, &page); err != nil {
+				return err
+			}
+			page.Entries, since = page.Entries[:0], time.Now()
 		}
-		err := r.addPage(ctx, &page)
-		page.Entries, since = page.Entries[:0], time.Now()
-		return err
+		page.Entries = append(page.Entries, e)
+		return nil
 	})
 	if err != nil {
 		// The pages that were added stay; the folder is listed again, and what is

@@ -8,7 +8,7 @@ import (
 
 // Results go to the ledger together: a batch when it is full or this old.
 const (
-	batchResults = 100
+	batchResults = 200
 	batchAge     = 200 * time.Millisecond
 	// lastWrite bounds what is written after the slice's context has ended.
 	lastWrite = 5 * time.Second
