@@ -16,6 +16,7 @@ type zipWriter struct {
 	wide    bool
 	offset  int64
 	entries []zipEntry
+	buffer  []byte // for contents, one after the other
 }
 
 type zipEntry struct {
@@ -46,7 +47,10 @@ func (z *zipWriter) file(name string, mtime time.Time, _ int64, content io.Reade
 		return err
 	}
 	sum := crc32.NewIEEE()
-	n, err := io.Copy(io.MultiWriter(z.out, sum), content)
+	if z.buffer == nil {
+		z.buffer = make([]byte, 32<<10)
+	}
+	n, err := io.CopyBuffer(io.MultiWriter(z.out, sum), content, z.buffer)
 	z.offset += n
 	if err != nil {
 		return err
