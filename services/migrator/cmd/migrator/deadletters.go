@@ -127,6 +127,6 @@ func (c *chosen) each(
 		return err
 	}
 	n, err := do(letters, ctx, c.Most, c.match)
-	fmt.Fprintf(stdout, "%s %d dead letters\n", done, n)
+	fmt.Fprintln(stdout, done, operate.Count(int64(n), "dead letter", "dead letters"))
 	return err
 }

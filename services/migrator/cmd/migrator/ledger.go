@@ -178,7 +178,7 @@ func (c *retryCommand) Run(ctx context.Context, stdout io.Writer) error {
 		if err != nil {
 			return err
 		}
-		return acted(stdout, c.JSON, m, fmt.Sprintf("is due now, with %s put back; %s", operate.Entries(entries), m.Status))
+		return acted(stdout, c.JSON, m, fmt.Sprintf("is due now, with %s put back; %s", operate.Count(entries, "entry", "entries"), m.Status))
 	})
 }
 
@@ -240,7 +240,8 @@ func (c *purgeCommand) Run(ctx context.Context, stdout io.Writer) error {
 		if c.JSON {
 			return json.NewEncoder(stdout).Encode(p)
 		}
-		_, err = fmt.Fprintf(stdout, "%s %d migrations with %d entries, %d stray cancellations\n", verb, p.Migrations, p.Entries, p.Cancellations)
+		_, err = fmt.Fprintf(stdout, "%s %s with %s, %s\n", verb, operate.Count(p.Migrations, "migration", "migrations"),
+			operate.Count(p.Entries, "entry", "entries"), operate.Count(p.Cancellations, "stray cancellation", "stray cancellations"))
 		return err
 	})
 }

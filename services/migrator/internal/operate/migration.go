@@ -111,7 +111,7 @@ func (m *Migration) inWords() string {
 	waits := m.DueAt.Sub(m.Now).Round(time.Second)
 	switch {
 	case m.State == transfer.StateCompleted && m.failed() > 0:
-		return "completed, " + Entries(m.failed()) + " failed"
+		return "completed, " + Count(m.failed(), "entry", "entries") + " failed"
 	case m.final():
 		return string(m.State)
 	case m.CancelRequestedAt != nil:
@@ -129,12 +129,12 @@ func (m *Migration) inWords() string {
 	}
 }
 
-// Entries counts entries in words.
-func Entries(n int64) string {
+// Count says how many of something there are.
+func Count(n int64, one, many string) string {
 	if n == 1 {
-		return "1 entry"
+		return "1 " + one
 	}
-	return fmt.Sprintf("%d entries", n)
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // Entry is one file or folder of a migration. Its path is personal data.

@@ -18,7 +18,7 @@ func mayRetry(m *Migration, failed bool) error {
 	case failed && m.failed() == 0:
 		return RefusedError("no entry of the migration failed")
 	case m.State == transfer.StateCompleted && !failed && m.failed() > 0:
-		return RefusedError("the migration is completed, and " + Entries(m.failed()) + " failed: retry with --failed")
+		return RefusedError("the migration is completed, and " + Count(m.failed(), "entry", "entries") + " failed: retry with --failed")
 	case m.State == transfer.StateCompleted && !failed:
 		return RefusedError("the migration is completed and nothing failed; for what is new on the Nextcloud the user starts a new one")
 	}

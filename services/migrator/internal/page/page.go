@@ -199,8 +199,13 @@ func (p *Page) cancel(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Page) retry(w http.ResponseWriter, r *http.Request) {
-	m, entries, err := p.cfg.Operator.Retry(r.Context(), r.PathValue("id"), r.URL.Query().Get("failed") == "true")
-	p.acted(w, r, "retry", err, "Due now, "+operate.Entries(entries)+" put back: "+m.Status+".")
+	failed := r.URL.Query().Get("failed") == "true"
+	m, entries, err := p.cfg.Operator.Retry(r.Context(), r.PathValue("id"), failed)
+	done := "The migration is due now: " + m.Status + "."
+	if failed {
+		done = operate.Count(entries, "entry", "entries") + " put back. " + done
+	}
+	p.acted(w, r, "retry", err, done)
 }
 
 func (p *Page) letters(w http.ResponseWriter, r *http.Request) {
@@ -217,7 +222,7 @@ func (p *Page) replay(w http.ResponseWriter, r *http.Request) {
 	if err == nil && n == 0 {
 		err = operate.RefusedError("there is no such dead letter")
 	}
-	p.acted(w, r, "replay", err, strconv.Itoa(n)+" dead letters sent again.")
+	p.acted(w, r, "replay", err, operate.Count(int64(n), "dead letter", "dead letters")+" sent again.")
 }
 
 // acted logs an action and tells its outcome.

@@ -1,5 +1,5 @@
-import { el, keyed, text } from "./dom.js";
-import { expected, kind, moment, number, size, span, visible } from "./format.js";
+import { cell, columnHeaders, el, keyed, rows, table, text } from "./dom.js";
+import { expected, kind, moment, number, size, span, visible, zone } from "./format.js";
 
 const $ = (id) => document.getElementById(id);
 const main = $("main");
@@ -22,10 +22,11 @@ async function refreshSession() {
   text($("unlock"), session.authorized ? "Lock" : "Unlock");
 }
 
-// What was said stays for slow readers, until the next word, a click on it or another view.
+// What was said stays for slow readers, until the next word, its button or another view.
 function say(message) {
-  $("said").replaceChildren(el("p", { onclick: () => $("said").replaceChildren() }, message));
+  $("said").replaceChildren(el("p", {}, el("span", {}, message), el("button", { type: "button", onclick: () => { unsay(); main.querySelector("h1")?.focus(); } }, "Close")));
 }
+function unsay() { $("said").replaceChildren(); }
 
 // ask opens the dialog and gives whether it was confirmed.
 function ask(title, what, yes, secret = false) {
@@ -34,10 +35,10 @@ function ask(title, what, yes, secret = false) {
   const dialog = $("ask");
   dialog.returnValue = "no";
   dialog.showModal();
-  (secret ? $("ask-input") : dialog.querySelector("button")).focus();
+  $(secret ? "ask-input" : "ask-no").focus();
   return new Promise((done) => dialog.addEventListener("close", () => done(dialog.returnValue === "yes"), { once: true }));
 }
-$("ask-input").addEventListener("keydown", (e) => { if (e.key === "Enter") { e.preventDefault(); $("ask").close("yes"); } });
+$("ask-no").addEventListener("click", () => $("ask").close("no")); // no submit button: Enter means the other
 
 $("unlock").addEventListener("click", async () => {
   if (session.authorized) {
@@ -48,7 +49,7 @@ $("unlock").addEventListener("click", async () => {
     $("ask-input").value = "";
   }
   await refreshSession();
-  if (session.authorized) $("said").replaceChildren();
+  if (session.authorized) unsay();
   if (!session.authorized && token()) { sessionStorage.removeItem("token"); say("That is not the token."); }
   route();
 });
@@ -57,16 +58,26 @@ async function act(path) {
   try { say((await call(path, "POST")).message); } catch (e) { say(e.message); }
 }
 
-// One stream at a time; the browser connects again by itself.
-let stream;
-function follow(path, update) {
-  stream?.close();
-  const mine = stream = new EventSource("api/" + path);
-  const link = (live, what) => { $("link").classList.toggle("live", live); text($("link"), what); };
-  mine.addEventListener("state", (e) => { link(true, "live"); update(JSON.parse(e.data)); });
-  mine.addEventListener("trouble", (e) => link(false, JSON.parse(e.data).error));
-  mine.addEventListener("error", () => link(false, "connecting again"));
+// One stream at a time, and none while nobody looks: a browser has few connections
+// for one server, and an operator many tabs.
+let stream, again, following;
+function follow(path, update, trouble = () => {}) {
+  following = () => {
+    unfollow();
+    const mine = stream = new EventSource("api/" + path);
+    mine.addEventListener("state", (e) => { link("live", true); update(JSON.parse(e.data)); });
+    mine.addEventListener("trouble", (e) => { const { error } = JSON.parse(e.data); link(error); trouble(error); });
+    mine.addEventListener("error", () => {
+      link("connecting again");
+      // A browser gives up on a server that answers anything but a stream.
+      if (mine.readyState === EventSource.CLOSED) again = setTimeout(following, 3000);
+    });
+  };
+  if (!document.hidden) following();
 }
+function unfollow() { clearTimeout(again); stream?.close(); }
+function link(what, live = false) { $("link").hidden = false; $("link").classList.toggle("live", live); text($("link"), what); }
+document.addEventListener("visibilitychange", () => { if (document.hidden) unfollow(); else following?.(); });
 
 function page(title, ...content) {
   document.title = title + " · migrations";
@@ -78,35 +89,45 @@ let routed = 0;
 
 const bar = () => el("progress", { max: "1", "aria-label": "Bytes copied" });
 
+// told are the last words for screen readers alone: changes that nobody asked for.
+function tell(message) { text($("told"), message); }
+
 // --- all migrations
+
+const filter = { state: "", instance: "" }; // kept while one migration is looked at
 
 function list() {
   const state = el("select", {}, ...[["", "all"], ["pending,running", "active"], ["completed", "completed"], ["failed", "failed"], ["canceled", "canceled"]]
     .map(([value, label]) => el("option", { value }, label)));
   const instance = el("input", { type: "search", placeholder: "alice.cozy.example", autocapitalize: "off", spellcheck: "false" });
-  const body = el("tbody");
-  const empty = el("p", { class: "muted", hidden: true }, "There are none.");
-  const columns = ["Instance", "Status", "Progress", ["Speed", 1], ["Time left", 1], "Worker", ["Leases", 1], "Last error"];
-  const table = el("table", {}, el("caption", {}, "Active ones first, then the newest; 200 at most"),
-    el("thead", {}, el("tr", {}, ...columns.map((c) => Array.isArray(c) ? el("th", { scope: "col", class: "number" }, c[0]) : el("th", { scope: "col" }, c)))), body);
-  page("Migrations", el("div", { class: "filters" }, el("label", {}, "Status", state), el("label", {}, "Instance", instance)), table, empty);
-  const start = () => follow("migrations?" + new URLSearchParams({ state: state.value, instance: instance.value.trim() }), (all) => {
-    empty.hidden = all.length > 0;
-    table.hidden = all.length === 0;
-    keyed(body, all, (m) => m.id, row, updateRow);
-  });
+  state.value = filter.state; instance.value = filter.instance;
+  const body = rows();
+  const empty = el("p", { class: "card muted", hidden: true });
+  const all = table("Active ones first, then the newest; 200 at most",
+    columnHeaders("Instance", "Status", "Progress", ["Speed"], ["Time left"], "Worker", ["Leases"], "Last error"), body);
+  all.hidden = true;
+  page("Migrations", el("div", { class: "filters" }, el("label", {}, "Status", state), el("label", {}, "Instance, its whole name", instance)), all, empty);
+  const start = () => {
+    filter.state = state.value; filter.instance = instance.value.trim();
+    follow("migrations?" + new URLSearchParams(filter), (found) => {
+      empty.hidden = found.length > 0;
+      text(empty, filter.state || filter.instance ? "None of the migrations is like that." : "There are no migrations yet.");
+      all.hidden = found.length === 0;
+      keyed(body, found, (m) => m.id, row, updateRow);
+    });
+  };
   state.addEventListener("change", start);
   instance.addEventListener("change", start);
   start();
 }
 
 function row(m) {
-  return el("tr", {},
-    el("th", { scope: "row" }, el("a", { href: "#/m/" + encodeURIComponent(m.id) }, el("bdi", {}, visible(m.instance))), el("div", { class: "muted id" }, visible(m.id))),
-    el("td", {}, el("span")),
-    el("td", {}, bar(), el("span", { class: "muted" })),
-    el("td", { class: "number", "data-label": "Speed" }), el("td", { class: "number", "data-label": "Time left" }),
-    el("td", { class: "id", "data-label": "Worker" }), el("td", { class: "number", "data-label": "Leases" }), el("td"));
+  return el("tr", { role: "row" },
+    el("th", { scope: "row", role: "rowheader" }, el("a", { href: "#/m/" + encodeURIComponent(m.id) }, el("bdi", {}, visible(m.instance))), el("div", { class: "muted id" }, visible(m.id))),
+    cell({}, el("span")),
+    cell({}, bar(), el("span", { class: "muted" })),
+    cell({ class: "number", "data-label": "Speed" }), cell({ class: "number", "data-label": "Time left" }),
+    cell({ class: "worker", "data-label": "Worker" }), cell({ class: "number", "data-label": "Leases" }), cell({ "data-label": "Last error" }));
 }
 
 const sums = (m) => `${number(m.files_done)} of ${number(m.files_total)} files, ${size(m.bytes_done)} of ${size(expected(m))}`;
@@ -144,16 +165,24 @@ function one(id) {
   } }, "Cancel the migration");
   const buttons = el("div", { class: "buttons" }, retry, failed, cancel);
   const title = el("bdi", {}, visible(id));
-  page("Migration", el("p", { class: "muted id" }, title),
-    el("section", { class: "card" }, el("p", {}, status), progress, done, trouble, facts, buttons),
+  const missing = el("p", { class: "card" }, "Asking the ledger.");
+  const listed = entries(path);
+  const all = el("div", { hidden: true },
+    el("section", { class: "card" }, status, progress, done, trouble, facts, buttons),
     el("h2", {}, "Not copied"), el("section", { class: "card" }, none, reasons),
-    el("h2", {}, "Entries"), entries(path),
-    el("h2", {}, "Timeline"), el("section", { class: "card" }, timeline));
+    el("h2", {}, "Entries"), listed.element,
+    el("h2", {}, "Timeline"), el("section", { class: "card" }, timeline, el("p", { class: "muted" }, "Times are those of ", zone, ".")));
+  page("Migration", el("p", { class: "muted id" }, title), missing, all);
+  let before;
   follow(path, (m) => {
+    missing.hidden = true; all.hidden = false;
     const h1 = main.querySelector("h1");
     text(h1, visible(m.instance));
     document.title = m.instance + " · migrations";
     badge(status, m);
+    if (before && kind(before) !== kind(m)) tell(`${m.instance}: ${m.status}`);
+    listed.changed(before, m);
+    before = m;
     progress.value = m.progress;
     text(done, `${(100 * m.progress).toFixed(1)} %, ${sums(m)}`);
     trouble.hidden = !m.last_error;
@@ -168,73 +197,100 @@ function one(id) {
       ["Next try", over || m.owner ? "" : moment(m.due_at)],
       ["Tracking document", over && m.behind ? "does not show the end yet" : "written " + (moment(m.mirrored_at) || "never")],
     ].filter(([, value]) => value), ([name]) => name, ([name]) => el("div", {}, el("dt", {}, name), el("dd")), (e, [, value]) => text(e.lastChild, value));
+    const focused = buttons.contains(document.activeElement) && document.activeElement;
     const lost = m.files_failed + m.folders_failed;
     retry.hidden = m.state === "completed" || m.state === "canceled" || m.owner;
     failed.hidden = lost === 0 || m.state === "canceled";
     cancel.hidden = over;
     buttons.hidden = !session.authorized || retry.hidden && failed.hidden && cancel.hidden;
+    if (focused && !focused.checkVisibility()) h1.focus(); // a button that was pressed may be gone
     none.hidden = m.reasons.length > 0;
+    text(none, over ? "Nothing." : "Nothing so far.");
     keyed(reasons, m.reasons, (r) => r.result + r.reason, () => el("li"), (li, r) => text(li, `${number(r.count)} ${r.result}: ${r.words}`));
     keyed(timeline, [...m.events].reverse().map((e) => ({ ...e, key: e.at + e.kind + e.worker })), (e) => e.key,
       (e) => el("li", {}, el("time", { class: "muted", datetime: e.at }, moment(e.at)), el("span", {}, e.words, e.worker ? el("div", { class: "muted id" }, worker(e.worker)) : null)), () => {});
-  });
+  }, (error) => text(missing, error));
 }
 
+// entries gives its element, and what is to be called when the migration changed.
 function entries(path) {
   if (!session.authorized) {
-    return el("p", { class: "card muted" }, session.enabled
+    return { changed() {}, element: el("p", { class: "card muted" }, session.enabled
       ? "The names of files are personal data: unlock this page to see them."
-      : "The names of files are personal data. They are shown where OPERATOR_TOKEN is set; migrator show prints them, too.");
+      : "The names of files are personal data. They are shown where OPERATOR_TOKEN is set; migrator show prints them, too.") };
   }
   const result = el("select", {}, ...["failed", "skipped", "pending", "done"].map((r) => el("option", {}, r)));
-  const body = el("tbody"), empty = el("p", { class: "muted", hidden: true }, "There are none.");
-  const table = el("table", {}, el("caption"), el("thead", {}, el("tr", {}, ...["Path", "Why", "When"].map((c) => el("th", { scope: "col" }, c)), el("th", { scope: "col", class: "number" }, "Size"))), body);
+  const body = rows(), empty = el("p", { class: "card muted", hidden: true }, "There are none.");
+  const found = table("", columnHeaders("Path", "Why", "When", ["Size"]), body);
   const more = el("button", { type: "button", hidden: true }, "Show more");
-  let after = 0;
-  const load = async () => {
+  let after = 0, reading = 0;
+  const load = async (from) => {
+    const mine = ++reading; // of answers that overtake each other the last question's counts
     try {
-      const page = await call(`${path}/entries?` + new URLSearchParams({ result: result.value, after }));
-      text(table.caption, `From ${visible(page.source_path)} to ${visible(page.target_dir) || "a folder yet to be known"}`);
-      for (const e of page.entries) {
-        after = e.id;
-        const name = e.target_name ? el("div", { class: "muted" }, "arrived as ", el("bdi", {}, visible(e.target_name))) : null;
-        body.append(el("tr", {}, el("th", { scope: "row" }, el("bdi", {}, visible("/" + e.path)), name),
-          el("td", {}, [e.words, e.note].filter(Boolean).join(" ")), el("td", { class: "muted" }, moment(e.at)), el("td", { class: "number" }, size(e.size))));
-      }
+      const page = await call(`${path}/entries?` + new URLSearchParams({ result: result.value, after: from }));
+      if (mine !== reading) return;
+      if (from === 0) body.replaceChildren();
+      text(found.caption, `From ${visible(page.source_path)} to ${visible(page.target_dir) || "a folder yet to be known"}`);
+      const added = page.entries.map(entryRow);
+      body.append(...added);
+      after = page.entries.at(-1)?.id ?? from;
+      if (from > 0 && added.length > 0) { added[0].tabIndex = -1; added[0].focus(); } // reading goes on there
       more.hidden = !page.more;
       empty.hidden = body.childElementCount > 0;
-      table.hidden = body.childElementCount === 0;
+      found.hidden = body.childElementCount === 0;
     } catch (e) { say(e.message); }
   };
-  const start = () => { after = 0; body.replaceChildren(); load(); };
+  const start = () => load(0);
   result.addEventListener("change", start);
-  more.addEventListener("click", load);
+  more.addEventListener("click", () => load(after));
   start();
-  return el("div", {}, el("div", { class: "filters" }, el("label", {}, "Result", result), el("button", { type: "button", onclick: start }, "Read again")), table, empty, more);
+  return {
+    // What failed and was skipped comes by itself, unless further pages are open.
+    changed(before, m) {
+      const sum = { failed: (m) => m.files_failed + m.folders_failed, skipped: (m) => m.files_skipped + m.folders_skipped }[result.value];
+      if (sum && before && sum(before) !== sum(m) && body.childElementCount <= 200) start();
+    },
+    element: el("div", {}, el("div", { class: "filters" }, el("label", {}, "Result", result), el("button", { type: "button", onclick: start }, "Read again")), found, empty, more),
+  };
+}
+
+function entryRow(e) {
+  const name = e.target_name ? el("div", { class: "muted" }, "arrived as ", el("bdi", {}, visible(e.target_name))) : null;
+  return el("tr", { role: "row" }, el("th", { scope: "row", role: "rowheader" }, el("bdi", {}, visible("/" + e.path)), name),
+    cell({}, [e.words, e.note].filter(Boolean).join(" ")), cell({ class: "muted" }, moment(e.at)), cell({ class: "number", "data-label": "Size" }, size(e.size)));
 }
 
 // --- dead letters
 
 async function letters() {
-  stream?.close();
-  $("link").classList.remove("live"); text($("link"), "not live here");
+  unfollow();
+  following = undefined;
+  $("link").hidden = true; // to look at them is work for the broker: not live
   const place = el("div");
   page("Dead letters", el("p", { class: "muted" }, "Messages that no redelivery can mend. Mend the cause, then send them again."), place);
   if (!session.authorized) {
     place.append(el("p", { class: "card muted" }, session.enabled ? "Unlock this page to see them." : "They are shown where OPERATOR_TOKEN is set; migrator dead-letters list prints them, too."));
     return;
   }
+  const readAgain = el("button", { type: "button", onclick: letters }, "Read again");
+  const at = moment(new Date());
   try {
     const all = await call("dead-letters");
-    if (all.length === 0) { place.append(el("p", { class: "card" }, "There are none.")); return; }
-    place.append(el("table", {}, el("thead", {}, el("tr", {}, ...["Migration", "Key", "Why", "Published", ""].map((c) => el("th", { scope: "col" }, c)))),
-      el("tbody", {}, ...all.map((d) => el("tr", {}, el("th", { scope: "row", class: "id" }, visible(d.message_id) || "none"), el("td", {}, visible(d.routing_key)), el("td", {}, visible(d.reason)),
-        el("td", { class: "muted" }, moment(d.published_at)), el("td", {}, d.message_id ? el("button", { type: "button", onclick: async () => {
-          if (!await ask("Send it again?", "It goes to the exchange as it first was.", "Send again")) return;
-          await act("dead-letters/" + encodeURIComponent(d.message_id) + "/replay");
-          letters();
-        } }, "Send again") : null))))));
-  } catch (e) { place.append(el("p", { class: "trouble" }, e.message)); }
+    place.append(el("div", { class: "filters read" }, readAgain, el("span", { class: "muted" }, "as of " + at)),
+      all.length === 0 ? el("p", { class: "card" }, "There are none.")
+        : table("The oldest first; 200 at most", columnHeaders("Migration", "Key", "Why", "Published", "Action"), rows(...all.map(letterRow))));
+  } catch (e) { place.append(el("p", { class: "trouble" }, e.message), readAgain); }
+}
+
+function letterRow(d) {
+  const send = el("button", { type: "button", "aria-label": "Send again " + visible(d.message_id), onclick: async () => {
+    if (!await ask("Send it again?", "It goes to the exchange as it first was.", "Send again")) return;
+    await act("dead-letters/" + encodeURIComponent(d.message_id) + "/replay");
+    letters();
+  } }, "Send again");
+  return el("tr", { role: "row" }, el("th", { scope: "row", role: "rowheader", class: "id" }, visible(d.message_id) || "none"),
+    cell({ "data-label": "Key" }, visible(d.routing_key)), cell({ "data-label": "Why" }, visible(d.reason)),
+    cell({ class: "muted", "data-label": "Published" }, moment(d.published_at)), cell({}, d.message_id ? send : "migrator dead-letters"));
 }
 
 function route() {
@@ -245,12 +301,9 @@ function route() {
   }
   if (where === "m" && id) one(decodeURIComponent(id));
   else if (where === "dead-letters") letters();
-  else if (location.hash !== "#main") list();
+  else list();
 }
-addEventListener("hashchange", () => {
-  $("said").replaceChildren();
-  if (location.hash !== "#main") route();
-  else main.focus();
-});
+addEventListener("hashchange", () => { unsay(); route(); });
+document.querySelector(".skip").addEventListener("click", (e) => { e.preventDefault(); main.focus(); });
 await refreshSession();
 route();

@@ -34,3 +34,17 @@ export function keyed(parent, items, key, make, update) {
   }
   for (const child of known.values()) child.remove();
 }
+
+// A table that is laid out as cards on a phone is none to some screen readers any
+// more, unless its roles are said.
+export function table(caption, head, body) {
+  return el("table", { role: "table" }, el("caption", {}, caption), head, body);
+}
+export const rows = (...children) => el("tbody", { role: "rowgroup" }, ...children);
+export const cell = (props, ...children) => el("td", { role: "cell", ...props }, ...children);
+
+// columnHeaders makes the head of a table; a name in brackets is that of numbers.
+export function columnHeaders(...names) {
+  return el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, ...names.map((name) =>
+    el("th", { scope: "col", role: "columnheader", class: Array.isArray(name) ? "number" : null }, ...[name].flat()))));
+}

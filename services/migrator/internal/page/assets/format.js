@@ -19,7 +19,8 @@ export function span(seconds) {
 }
 
 const clock = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
-export const moment = (text) => text ? clock.format(new Date(text)) : "";
+export const moment = (time) => time ? clock.format(new Date(time)) : "";
+export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone; // in which they are
 
 // A name may hold what turns or hides the text around it; <bdi> keeps directions
 // apart, and what can't be seen is shown as a sign.
