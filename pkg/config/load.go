@@ -26,7 +26,7 @@ type FaultsError struct {
 // Error puts each fault on a line of its own.
 func (e *FaultsError) Error() string {
 	lines := make([]string, 0, len(e.Faults)+1)
-	lines = append(lines, fmt.Sprintf("%d faulty settings:", len(e.Faults)))
+	lines = append(lines, fmt.Sprintf("faulty settings (%d):", len(e.Faults)))
 	for _, fault := range e.Faults {
 		lines = append(lines, "  "+fault.Error())
 	}

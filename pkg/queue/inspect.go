@@ -172,8 +172,8 @@ func Advice(err error) string {
 		return "the user of RABBITMQ_URL has no access to its virtual host, or there is none of that name; check the URL's path and the user's permissions"
 	case hasCode(err, amqp.AccessRefused):
 		return "the user of RABBITMQ_URL lacks rights; grant configure, write and read on migrator.nextcloud.*, and configure and read on migration"
-	case errors.Is(err, ErrMissing):
-		return "start a migrator, which declares it at connect; with PASSIVE_TOPOLOGY=true the broker's operator has to declare it"
+	case errors.Is(err, ErrMissing), hasCode(err, amqp.NotFound):
+		return "a queue or exchange is missing; start a migrator, which declares it at connect; with PASSIVE_TOPOLOGY=true the broker's operator has to declare it"
 	case errors.As(err, &dns):
 		return "the host of RABBITMQ_URL has no address; check its name, and the DNS of this place"
 	case errors.As(err, &network), errors.Is(err, io.EOF):

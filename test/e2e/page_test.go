@@ -164,7 +164,9 @@ func (b *browser) see(r *rig.Rig, name string) {
 
 // called is an action of one command of the protocol.
 func called[P, R any](command cdp.Command[P, R], params P) chromedp.Action[R] {
-	return func(ctx context.Context, target *chromedp.Target) (R, error) { return cdp.Call(ctx, target, command, params) }
+	return func(ctx context.Context, target *chromedp.Target) (R, error) {
+		return cdp.Call(ctx, target, command, params)
+	}
 }
 
 // nameless gives the roles of what a screen reader could not name.

@@ -41,9 +41,17 @@ func deadLetters(broker *queue.Broker) (*queue.DeadLetters, error) {
 	})
 }
 
+// aboutBroker says what to do about an error of the broker, where that is known.
+func aboutBroker(err error) error {
+	if advice := queue.Advice(err); advice != "" {
+		return errors.New("the broker can't be used: " + advice)
+	}
+	return err
+}
+
 type listDeadLetters struct {
-	Most int  `default:"100" help:"How many to print at most."`
-	JSON bool `name:"json" help:"One JSON object a line instead of a table."`
+	Most atMost `default:"100" help:"How many to print at most."`
+	JSON bool   `name:"json" help:"One JSON object a line instead of a table."`
 }
 
 // shown is a dead letter as operators see it.
@@ -59,8 +67,12 @@ func (c *listDeadLetters) Run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	found, err := letters.List(ctx, c.Most)
+	found, err := letters.List(ctx, int(c.Most))
 	if err != nil {
+		return aboutBroker(err)
+	}
+	if len(found) == 0 && !c.JSON {
+		_, err := fmt.Fprintln(stdout, "there are no dead letters")
 		return err
 	}
 	return c.print(stdout, found)
@@ -91,7 +103,7 @@ func (c *listDeadLetters) print(stdout io.Writer, found []queue.DeadLetter) (err
 type chosen struct {
 	Message string `arg:"" optional:"" help:"Message id, which is the migration's."`
 	All     bool   `help:"All of them, up to --most."`
-	Most    int    `default:"1000" help:"How many of the first are looked at."`
+	Most    atMost `default:"1000" help:"How many of the first are looked at."`
 }
 
 // Validate wants one way of choosing, so that nothing is hit by accident.
@@ -126,7 +138,12 @@ func (c *chosen) each(
 	if err != nil {
 		return err
 	}
-	n, err := do(letters, ctx, c.Most, c.match)
-	fmt.Fprintln(stdout, done, operate.Count(int64(n), "dead letter", "dead letters"))
-	return err
+	n, err := do(letters, ctx, int(c.Most), c.match)
+	switch {
+	case err == nil && n == 0 && !c.All:
+		return fmt.Errorf("no dead letter has the message id %q; migrator dead-letters list prints those there are", c.Message)
+	case err == nil || n > 0:
+		fmt.Fprintln(stdout, done, operate.Count(int64(n), "dead letter", "dead letters"))
+	}
+	return aboutBroker(err)
 }

@@ -115,7 +115,7 @@ func ok(detail string) operate.Finding {
 
 func (p *patient) settings(context.Context) operate.Finding {
 	if err := config.Load("", &p.cfg); err != nil {
-		return wrong(strings.ReplaceAll(err.Error(), "\n  ", " "), "correct them; migrator run --help describes each")
+		return wrong(strings.Replace(strings.ReplaceAll(err.Error(), "\n  ", "; "), ":; ", ": ", 1), "correct them; migrator run --help describes each")
 	}
 	return ok("complete")
 }

@@ -22,9 +22,14 @@ type onLedger struct{}
 
 func (onLedger) settings() any { return new(LedgerConfig) }
 
-// operate opens the ledger for an operator. Errors of the database come back as
-// what can be done about them.
-func (onLedger) operate(ctx context.Context, do func(operate.Operator) error) error {
+// operate opens the ledger for an operator.
+func (l onLedger) operate(ctx context.Context, do func(operate.Operator) error) error {
+	return l.open(ctx, func(ledger *postgres.Ledger) error { return do(operate.Operator{Ledger: ledger}) })
+}
+
+// open opens the ledger. Errors of the database come back as what can be done about
+// them.
+func (onLedger) open(ctx context.Context, do func(*postgres.Ledger) error) error {
 	var cfg LedgerConfig
 	if err := config.Load("", &cfg); err != nil {
 		return err
@@ -34,7 +39,7 @@ func (onLedger) operate(ctx context.Context, do func(operate.Operator) error) er
 		return err
 	}
 	defer ledger.Close()
-	err = postgres.Explain(do(operate.Operator{Ledger: ledger}))
+	err = postgres.Explain(do(ledger))
 	if errors.Is(err, operate.ErrUnknown) {
 		err = fmt.Errorf("%w; migrator list prints those it has, migrator dead-letters list what never got there", err)
 	}
@@ -47,7 +52,7 @@ type listCommand struct {
 	State    []string `enum:"pending,running,completed,failed,canceled" help:"Only these: pending, running, completed, failed, canceled."`
 	Active   bool     `help:"Only pending and running ones."`
 	Instance string   `help:"Only those of this instance."`
-	Most     int      `default:"100" help:"How many to print at most."`
+	Most     atMost   `default:"100" help:"How many to print at most."`
 	JSON     bool     `name:"json" help:"One JSON object a line instead of a table."`
 }
 
@@ -57,12 +62,16 @@ func (c *listCommand) Run(ctx context.Context, stdout io.Writer) error {
 		c.State = append(c.State, "pending", "running")
 	}
 	return c.operate(ctx, func(o operate.Operator) error {
-		found, err := o.List(ctx, operate.Filter{States: c.State, Instance: c.Instance, Limit: c.Most})
+		found, err := o.List(ctx, operate.Filter{States: c.State, Instance: c.Instance, Limit: int(c.Most)})
 		if err != nil {
 			return err
 		}
 		if c.JSON {
 			return encodeEach(stdout, found)
+		}
+		if len(found) == 0 {
+			_, err := fmt.Fprintln(stdout, "the ledger has no such migration")
+			return err
 		}
 		table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(table, "MIGRATION\tINSTANCE\tSTATUS\tDONE\tFILES\tBYTES\tLEFT\tREQUESTED\tLAST ERROR")
@@ -80,7 +89,7 @@ type showCommand struct {
 
 	ID     string `arg:"" help:"The migration's id, which is the tracking document's."`
 	Result string `enum:"failed,skipped,pending,done," default:"failed" help:"Which entries to print: failed, skipped, pending or done. They hold the user's file names."`
-	Most   int    `default:"20" help:"How many entries to print at most."`
+	Most   atMost `default:"20" help:"How many entries to print at most."`
 	JSON   bool   `name:"json" help:"One JSON object instead of tables."`
 }
 
@@ -91,7 +100,7 @@ func (c *showCommand) Run(ctx context.Context, stdout io.Writer) error {
 		if err != nil {
 			return err
 		}
-		entries, err := o.Entries(ctx, c.ID, operate.EntryFilter{Result: c.Result, Limit: c.Most})
+		entries, err := o.Entries(ctx, c.ID, operate.EntryFilter{Result: c.Result, Limit: int(c.Most)})
 		if err != nil {
 			return err
 		}
@@ -114,12 +123,12 @@ func printDetails(stdout io.Writer, d operate.Details, result string, entries []
 		{"To", d.TargetDir},
 		{"Status", d.Status},
 		{"Last error", d.LastError},
-		{"Done", fmt.Sprintf("%.1f%%, %s at %s/s, %s left", 100*d.Progress, bytesOf(d.Migration), size(d.BytesPerSecond), left(d.SecondsLeft))},
+		{"Done", fmt.Sprintf("%.1f%%, %s", 100*d.Progress, bytesOf(d.Migration)) + atSpeed(&d.Migration)},
 		{"Files", fmt.Sprintf("%s, %d failed, %d skipped", files(d.Migration), d.FilesFailed, d.FilesSkipped)},
 		{"Folders", fmt.Sprintf("%d of %d listed, %d failed, %d skipped", d.FoldersListed, d.FoldersTotal, d.FoldersFailed, d.FoldersSkipped)},
 		{"Worker", d.Owner},
 		{"Leases", strconv.FormatInt(d.Attempts, 10)},
-		{"Next try", moment(&d.DueAt)},
+		{"Next try", nextTry(&d.Migration)},
 		{"Document", documentAge(d.Migration)},
 	} {
 		if line[1] != "" {
@@ -143,6 +152,21 @@ func printDetails(stdout io.Writer, d operate.Details, result string, entries []
 		fmt.Fprintf(table, "%s\t%s\t%s\n", moment(e.At), size(float64(e.Size)), printable("/"+e.Path))
 	}
 	return table.Flush()
+}
+
+// atSpeed is how fast a migration is, while a worker holds it.
+func atSpeed(m *operate.Migration) string {
+	if m.Owner == "" {
+		return ""
+	}
+	return fmt.Sprintf(" at %s/s, %s left", size(m.BytesPerSecond), left(m.SecondsLeft))
+}
+
+func nextTry(m *operate.Migration) string {
+	if m.FinishedAt != nil || m.Owner != "" {
+		return ""
+	}
+	return moment(&m.DueAt)
 }
 
 func documentAge(m operate.Migration) string {
@@ -244,6 +268,19 @@ func (c *purgeCommand) Run(ctx context.Context, stdout io.Writer) error {
 			operate.Count(p.Entries, "entry", "entries"), operate.Count(p.Cancellations, "stray cancellation", "stray cancellations"))
 		return err
 	})
+}
+
+// atMost is how many of something a command is about.
+type atMost int
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (m *atMost) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseInt(string(text), 10, 32)
+	if err != nil || n < 1 {
+		return errors.New("not a number from 1 on")
+	}
+	*m = atMost(n)
+	return nil
 }
 
 // age is a duration that may be given in days.

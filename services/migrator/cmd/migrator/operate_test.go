@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +15,9 @@ import (
 	"example.org/ncm/pkg/nextcloudtest"
 	"example.org/ncm/pkg/queue"
 	"example.org/ncm/services/migrator/internal/operate"
+	"example.org/ncm/services/migrator/internal/postgres"
 	"example.org/ncm/services/migrator/internal/postgrestest"
+	"example.org/ncm/services/migrator/internal/report"
 	"example.org/ncm/services/migrator/internal/transfer"
 )
 
@@ -124,10 +128,11 @@ func TestACancellationFromTheCommandLineIsTheUsers(t *testing.T) {
 		t.Errorf("not among the canceled:\n%s", out)
 	}
 	await(t, "mirrored end", func() bool { s, _, _ := w.ledger.Snapshot(t.Context(), id); return s.Mirrored == s.Changed })
-	if out := mustCommand(t, "purge", "--older-than", "1ms", "--dry-run"); !strings.Contains(out, "would remove 1 migrations") {
-		t.Errorf("dry run printed %q", out)
-	}
-	if out := mustCommand(t, "purge", "--older-than", "1ms"); !strings.Contains(out, "removed 1 migrations") {
+	w.returning(t, time.Hour) // a row is needed until its password is given back
+	await(t, "purge", func() bool {
+		return strings.Contains(mustCommand(t, "purge", "--older-than", "1ms", "--dry-run"), "would remove 1 migration with")
+	})
+	if out := mustCommand(t, "purge", "--older-than", "1ms"); !strings.Contains(out, "removed 1 migration with") {
 		t.Errorf("printed %q", out)
 	}
 	if _, err := command(t, "show", id); !errors.Is(err, operate.ErrUnknown) {
@@ -141,17 +146,91 @@ func TestCommandsSayWhatToDoAboutTheLedger(t *testing.T) {
 		"wrong password": {strings.Replace(url, ":test@", ":planted-password@", 1), "refuses the user or the password"},
 		"no database":    {url[:strings.LastIndex(url, "/")] + "/nowhere?sslmode=disable", "does not exist; create it"},
 		"no answer":      {"postgres://postgres:planted-password@127.0.0.1:1/x?sslmode=disable", "does not answer"},
+		"no URL":         {"planted-password", "DATABASE_URL is not understood"},
 		"no schema":      {url[:strings.LastIndex(url, "/")] + "/postgres?sslmode=disable", "run: migrator schema"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("DATABASE_URL", tc.url)
-			for _, args := range [][]string{{"list"}, {"cancel", "m"}, {"retry", "m"}, {"purge", "--older-than", "1d"}} {
+			for _, args := range [][]string{
+				{"list"}, {"show", "m"}, {"cancel", "m"}, {"retry", "m"}, {"report", "m"}, {"purge", "--older-than", "1d"},
+			} {
 				_, err := command(t, args...)
 				if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "planted-password") {
 					t.Errorf("migrator %s: %v", strings.Join(args, " "), err)
 				}
 			}
 		})
+	}
+}
+
+func TestWhatIsNotThereIsSaid(t *testing.T) {
+	w, broker := ownLedger(t), ownVhost(t)
+	for want, url := range map[string]string{
+		"refuses the user or the password": strings.Replace(broker, ":test@", ":planted-password@", 1),
+		"does not answer":                  "amqp://u:planted-password@127.0.0.1:1/",
+		"start a migrator":                 broker,
+	} {
+		t.Setenv("RABBITMQ_URL", url)
+		for _, args := range [][]string{{"list"}, {"replay", "m"}, {"drop", "--all"}} {
+			out, err := command(t, append([]string{"dead-letters"}, args...)...)
+			if err == nil || exitStatus(err) != exitFailed || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "planted-password") || out != "" {
+				t.Errorf("migrator dead-letters %s: %v, printed %q", strings.Join(args, " "), err, out)
+			}
+		}
+	}
+	t.Setenv("RABBITMQ_URL", broker)
+	consume(t, w, broker)
+	for want, args := range map[string][]string{
+		"the ledger has no such migration\n": {"list", "--instance", "nobody.test"},
+		"there are no dead letters\n":        {"dead-letters"},
+		"dropped 0 dead letters\n":           {"dead-letters", "drop", "--all"},
+		"":                                   {"dead-letters", "--json"},
+	} {
+		if out := mustCommand(t, args...); out != want {
+			t.Errorf("migrator %s printed %q, want %q", strings.Join(args, " "), out, want)
+		}
+	}
+	for _, args := range [][]string{
+		{"show", "nobody"}, {"report", "nobody"}, {"retry", "nobody"}, {"cancel", "nobody"}, {"dead-letters", "replay", "nobody"}, {"dead-letters", "drop", "nobody"},
+	} {
+		_, err := command(t, args...)
+		if err == nil || exitStatus(err) != exitFailed || !strings.Contains(err.Error(), `"nobody"; migrator `) {
+			t.Errorf("migrator %s: %v", strings.Join(args, " "), err)
+		}
+	}
+	for _, args := range [][]string{{"list", "--most", "0"}, {"show", "m", "--most=-1"}, {"dead-letters", "--most=many"}} {
+		if _, err := command(t, args...); exitStatus(err) != exitUsage {
+			t.Errorf("migrator %s: %v", strings.Join(args, " "), err)
+		}
+	}
+}
+
+func TestTheFieldsOfJSONAreDocumented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../../docs/OPERATIONS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "### --json\n")
+	section, _, _ = strings.Cut(section, "\n#")
+	for _, object := range []any{
+		operate.Migration{},
+		operate.ReasonCount{},
+		operate.Event{},
+		operate.Entry{},
+		operate.DeadLetter{},
+		operate.Purged{},
+		operate.Finding{},
+		report.Row{},
+		postgres.SchemaFile{},
+	} {
+		kind := reflect.TypeOf(object)
+		for field := range kind.Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if name == "" || !strings.Contains(section, "`"+name+"`") {
+				t.Errorf("the field %q of %s is not described", name, kind)
+			}
+		}
 	}
 }
 

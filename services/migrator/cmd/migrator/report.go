@@ -5,9 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 
-	"example.org/ncm/pkg/config"
 	"example.org/ncm/services/migrator/internal/operate"
 	"example.org/ncm/services/migrator/internal/postgres"
 	"example.org/ncm/services/migrator/internal/report"
@@ -26,20 +26,13 @@ type reportCommand struct {
 
 // Run implements the command.
 func (c *reportCommand) Run(ctx context.Context, stdout io.Writer) error {
-	var cfg LedgerConfig
-	if err := config.Load("", &cfg); err != nil {
-		return err
-	}
-	ledger, err := postgres.Open(ctx, cfg.DatabaseURL.Reveal(), cfg.DatabaseConns)
-	if err != nil {
-		return err
-	}
-	defer ledger.Close()
-	out := bufio.NewWriter(stdout)
-	if err := c.print(ctx, ledger, out); err != nil {
-		return postgres.Explain(errors.Join(err, out.Flush()))
-	}
-	return out.Flush()
+	return c.open(ctx, func(ledger *postgres.Ledger) error {
+		out := bufio.NewWriter(stdout)
+		if err := c.print(ctx, ledger, out); err != nil {
+			return errors.Join(err, out.Flush())
+		}
+		return out.Flush()
+	})
 }
 
 func (c *reportCommand) print(ctx context.Context, ledger *postgres.Ledger, out io.Writer) error {
@@ -48,7 +41,7 @@ func (c *reportCommand) print(ctx context.Context, ledger *postgres.Ledger, out 
 		return err
 	}
 	if !ok {
-		return operate.ErrUnknown
+		return fmt.Errorf("%w: %q", operate.ErrUnknown, c.ID)
 	}
 	lines := []transfer.Lines{transfer.Lines(c.Only)}
 	if c.Only == "" {

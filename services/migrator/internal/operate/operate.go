@@ -134,6 +134,9 @@ func (o Operator) Cancel(ctx context.Context, id string) (Migration, error) {
 // back first; entries says how many.
 func (o Operator) Retry(ctx context.Context, id string, failed bool) (m Migration, entries int64, err error) {
 	entries, err = o.Ledger.Reopen(ctx, id, failed, func(m Migration) error { return mayRetry(&m, failed) })
+	if errors.Is(err, ErrUnknown) {
+		err = fmt.Errorf("%w: %q", ErrUnknown, id)
+	}
 	if err != nil {
 		return Migration{}, 0, err
 	}

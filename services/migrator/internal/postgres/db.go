@@ -40,7 +40,7 @@ func (l *Ledger) Only(id string) *Ledger { return &Ledger{pool: l.pool, only: id
 func Open(ctx context.Context, url string, maxConns int32, options ...Option) (*Ledger, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, errors.New("the database URL is not understood")
+		return nil, errors.New("DATABASE_URL is not understood; it is postgres://user:password@host:port/database")
 	}
 	cfg.MaxConns = maxConns
 	cfg.ConnConfig.ConnectTimeout = connectTimeout

@@ -79,7 +79,7 @@ func ApplySchema(ctx context.Context, url string) ([]string, error) {
 func withProvider(url string, do func(*goose.Provider) error) (err error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
-		return errors.New("the database URL is not understood")
+		return errors.New("DATABASE_URL is not understood; it is postgres://user:password@host:port/database")
 	}
 	db := stdlib.OpenDB(*cfg)
 	defer func() { err = errors.Join(err, db.Close()) }()
