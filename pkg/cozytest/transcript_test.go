@@ -33,19 +33,6 @@ func readTranscript(t *testing.T, prefix string) []exchange {
 	return all
 }
 
-// splitBefore cuts a text before each line that starts with mark.
-func splitBefore(text, mark string) []string {
-	var blocks []string
-	for {
-		at := strings.Index(text, "\n"+mark)
-		if at < 0 {
-			return append(blocks, text)
-		}
-		blocks = append(blocks, text[:at+1])
-		text = text[at+1:]
-	}
-}
-
 // completeJSON closes what a cut text left open, at the last place where an
 // element was whole.
 func completeJSON(text string) string {
