@@ -58,6 +58,7 @@ const (
 	kindRemoteFault        // the Nextcloud answers with something unexpected
 	kindUnqualified        // the stack met an error that it has no words for
 	kindStale              // the file is at another revision than the request names
+	kindMangled            // the body has not the MD5 that was sent ahead of it
 )
 
 // IsNotFound says whether the file, folder or document that was asked for does
@@ -72,6 +73,9 @@ func IsConflict(err error) bool {
 
 // IsStale says whether a file changed since the revision that was named.
 func IsStale(err error) bool { return is(err, func(e *Error) bool { return e.kind == kindStale }) }
+
+// IsMangled says whether a body arrived with another MD5 than was sent ahead of it.
+func IsMangled(err error) bool { return is(err, func(e *Error) bool { return e.kind == kindMangled }) }
 
 // IsTokenRefused says whether the token itself was refused: missing, expired,
 // malformed or made for another instance.

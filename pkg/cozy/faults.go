@@ -119,8 +119,11 @@ func kindOf(res *http.Response, said fault) kind {
 	case http.StatusNotFound:
 		return kindOfNotFound(said)
 	case http.StatusPreconditionFailed:
-		if said.about == "If-Match" {
+		switch said.about {
+		case "If-Match":
 			return kindStale
+		case "Content-MD5":
+			return kindMangled
 		}
 	case http.StatusRequestEntityTooLarge:
 		if said.shape == shapeAPI {

@@ -117,8 +117,22 @@ func sourceClaimsChecksums(t *testing.T, s *stage) {
 	}
 	claimed("a byte that is flipped on the way is noticed", "MD5:TRUE", rig.Fault{"times": 1, "corrupt_byte": 40_000}, "")
 	claimed("a wrong claim does not condemn the file", "SHA1:da39a3ee5e6b4b0d3255bfef95601890afd80709", nil, "checksum")
+	claimed("a wrong MD5 does not condemn the file", "MD5:da39a3ee5e6b4b0d3255bfef95601890", nil, "checksum")
+	claimed("a wrong MD5 among several sums does not either", "SHA1:da39a3ee5e6b4b0d3255bfef95601890afd80709 md5:DA39A3EE5E6B4B0D3255BFEF95601890 ADLER32:0a1b2c3d", nil, "checksum")
 	claimed("a claim that is no checksum says nothing", "hello", nil, "")
+	claimed("a claim that is cut says nothing", "MD5:da39a3ee5e6b4b0d", nil, "")
 	claimed("a true claim is silent", "MD5:TRUE", nil, "")
+	s.perform(t, "a byte that is flipped behind a true MD5 is refused by the target", func(c *scene) {
+		c.file("claimed.bin", lone)
+		c.files("zz", 3)
+		c.entry("claimed.bin", map[string]any{"checksum": "ADLER32:0a1b2c3d MD5:" + strings.ToUpper(c.sum("claimed.bin"))})
+		mangled := uploads(rig.Fault{"times": 1, "corruptByte": 40_000})
+		mangled["queryContains"] = "Type=file&Name=claimed.bin&"
+		c.spoilTarget(mangled)
+		c.start()
+		c.await(contract.StatusCompleted, rig.Patience)
+		c.aftermath(promise{})
+	})
 }
 
 // sum is the MD5 of a file of the source.

@@ -69,6 +69,8 @@ func classifyAnswer(answer *cozy.Error, err error) error {
 		return again(transfer.ReasonAccessRefused, err)
 	case passes(answer.Status):
 		return busy(answer, err)
+	case cozy.IsMangled(err):
+		return again(transfer.ReasonCorrupt, err)
 	case answer.Status == http.StatusPreconditionFailed:
 		return again(transfer.ReasonIncomplete, err)
 	case answer.Status == http.StatusRequestEntityTooLarge:

@@ -168,6 +168,7 @@ func (t *Target) Replace(ctx context.Context, id string, was []byte, f transfer.
 	}
 	upload := cozy.Upload{
 		Size:       f.Size,
+		MD5:        f.MD5,
 		Times:      newTimes(old.CreatedAt, f.ModTime),
 		MIME:       saneMIME(f.MIME),
 		Executable: old.Executable,

@@ -170,11 +170,8 @@ func (r *run) stream(ctx context.Context, j *job, to place, doubted []byte, res 
 	if size < 0 {
 		size = f.Size
 	}
-	known := j.md5
-	if doubted != nil {
-		known = doubted
-	}
-	sums := newDigest(cmp.Or(body.Checksums, f.Checksums), j.md5)
+	claimed := claimsOf(f, body)
+	sums := newDigest(claimed, j.md5)
 	upload, done := cutting(ctx, func() bool { return sums.Cut(size) })
 	defer done()
 	check := func() error {
@@ -199,7 +196,7 @@ func (r *run) stream(ctx context.Context, j *job, to place, doubted []byte, res 
 		CreatedAt: f.CreatedAt,
 		MIME:      cmp.Or(body.MIME, f.MIME),
 		Marks:     f.Marks,
-		MD5:       known,
+		MD5:       ahead(j, claimed, doubted),
 		Body:      tee{body, sums, size, check},
 	})
 	res.took.Source += sums.Waited()
@@ -223,6 +220,30 @@ func (r *run) stream(ctx context.Context, j *job, to place, doubted []byte, res 
 	}
 	res.fill(f, stored, sums.MD5())
 	return size, nil
+}
+
+// claimsOf is what the source claims of a body. What it claimed in the listing was
+// about the content of then.
+func claimsOf(f File, body *Body) claims {
+	if body.Checksums == "" && (body.ETag == f.ETag || body.ETag == "") {
+		return parseClaims(f.Checksums)
+	}
+	return parseClaims(body.Checksums)
+}
+
+// ahead is the MD5 that goes before a body, so that the target refuses any other:
+// what an archive or an earlier reading gave, else what the source claims. A claim
+// that is wrong gets as far as the body's last bytes, see put. The target may refuse
+// a body all the same; after a pass of that the file goes without, and is compared
+// when it is there.
+func ahead(j *job, claimed claims, doubted []byte) []byte {
+	switch {
+	case doubted != nil:
+		return doubted
+	case j.md5 == nil && j.Attempts == 0:
+		return claimed["MD5"]
+	}
+	return j.md5
 }
 
 // body opens a file, or gives what an archive brought of it.
@@ -337,7 +358,7 @@ func (r *run) read(ctx context.Context, f File) ([]byte, error) {
 		return nil, err
 	}
 	defer body.Close()
-	sums := newDigest("", nil)
+	sums := newDigest(nil, nil)
 	if _, err := io.Copy(sums, body); err != nil {
 		return nil, err
 	}

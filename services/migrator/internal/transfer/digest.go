@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"bytes"
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -11,7 +12,28 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 )
+
+// claims are what a source says that the sums of a file are, by kind.
+type claims map[string][]byte
+
+// sumSizes are the kinds of sums that can be compared, with their sizes in bytes.
+var sumSizes = map[string]int{"MD5": md5.Size, "SHA1": sha1.Size, "SHA256": sha256.Size} //nolint:gochecknoglobals // never written
+
+// parseClaims reads "SHA1:… MD5:… ADLER32:…", in any case. What is not a sum of its
+// kind says nothing: a source stores whatever its clients send.
+func parseClaims(checksums string) claims {
+	all := claims{}
+	for field := range strings.FieldsFuncSeq(checksums, func(r rune) bool { return unicode.IsSpace(r) || r == ',' }) {
+		kind, text, _ := strings.Cut(field, ":")
+		kind = strings.ToUpper(kind)
+		if sum, err := hex.DecodeString(text); err == nil && len(sum) > 0 && len(sum) == sumSizes[kind] {
+			all[kind] = sum
+		}
+	}
+	return all
+}
 
 // digest sums a body while it passes by. An HTTP client may still read a body
 // when the answer is there already, hence the lock.
@@ -22,30 +44,23 @@ type digest struct {
 	md5     hash.Hash
 	known   []byte // the MD5 where it is known before; md5 is nil then
 	count   int64
-	claimed string    // what the source claims, in hex; empty: nothing
-	other   hash.Hash // the sum of that kind; nil where it is MD5
+	claimed claims
+	kind    string    // of the claims, besides MD5; empty: none
+	other   hash.Hash // the sum of that kind
 }
 
-// newDigest sums MD5, and the strongest kind that the source claims, given as
-// "SHA1:… MD5:…". known is the MD5 where it need not be summed any more.
-func newDigest(checksums string, known []byte) *digest {
-	kinds := map[string]string{}
-	for field := range strings.FieldsSeq(checksums) {
-		if kind, sum, ok := strings.Cut(field, ":"); ok {
-			kinds[strings.ToUpper(kind)] = strings.ToLower(sum)
-		}
-	}
-	d := &digest{known: known}
+// newDigest sums MD5, and what else it takes to compare the strongest of the
+// source's claims. known is the MD5 where it need not be summed any more.
+func newDigest(claimed claims, known []byte) *digest {
+	d := &digest{known: known, claimed: claimed}
 	if known == nil {
 		d.md5 = md5.New()
 	}
 	switch {
-	case kinds["SHA256"] != "":
-		d.claimed, d.other = kinds["SHA256"], sha256.New()
-	case kinds["MD5"] != "":
-		d.claimed = kinds["MD5"]
-	case kinds["SHA1"] != "":
-		d.claimed, d.other = kinds["SHA1"], sha1.New()
+	case claimed["SHA256"] != nil:
+		d.kind, d.other = "SHA256", sha256.New()
+	case claimed["MD5"] == nil && claimed["SHA1"] != nil:
+		d.kind, d.other = "SHA1", sha1.New()
 	}
 	return d
 }
@@ -148,16 +163,12 @@ func (d *digest) Waited() time.Duration {
 	return d.waited
 }
 
-// Confirms says whether the source's claim holds, or there is none.
+// Confirms says whether the source's claims hold, or there are none.
 func (d *digest) Confirms() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.claimed == "" {
-		return true
+	if claim := d.claimed["MD5"]; claim != nil && !bytes.Equal(d.sum(), claim) {
+		return false
 	}
-	sum := d.sum()
-	if d.other != nil {
-		sum = d.other.Sum(nil)
-	}
-	return hex.EncodeToString(sum) == d.claimed
+	return d.other == nil || bytes.Equal(d.other.Sum(nil), d.claimed[d.kind])
 }

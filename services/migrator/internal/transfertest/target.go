@@ -24,7 +24,9 @@ type Target struct {
 	Fault func(call, name string) error
 	// After is asked when a create or replace has succeeded: an error loses the answer.
 	After func(name string) error
-	// Spoil changes what is stored of a file.
+	// Mangle changes what arrives of a file.
+	Mangle func(name string, content []byte) []byte
+	// Spoil changes what is stored of it.
 	Spoil func(name string, content []byte) []byte
 
 	mu      sync.Mutex
@@ -33,6 +35,8 @@ type Target struct {
 	removes int
 
 	replaces int
+	ahead    int
+	refused  int
 }
 
 type node struct {
@@ -214,8 +218,8 @@ func (t *Target) Create(_ context.Context, f transfer.NewFile) (transfer.Stored,
 	if err != nil {
 		return transfer.Stored{}, &transfer.Error{Side: transfer.SideTarget, Class: transfer.Again, Reason: transfer.ReasonUnreachable, Err: err}
 	}
-	if t.Spoil != nil {
-		content = t.Spoil(f.Name, content)
+	if content, err = t.receive(f.Name, f.MD5, content); err != nil {
+		return transfer.Stored{}, err
 	}
 	t.mu.Lock()
 	n := t.add(f.ParentID, f.Name, false, content)
@@ -227,6 +231,39 @@ func (t *Target) Create(_ context.Context, f transfer.NewFile) (transfer.Stored,
 		}
 	}
 	return n.Stored, nil
+}
+
+// receive gives what is stored of a body. One that has not the sum which was sent
+// ahead of it is refused.
+func (t *Target) receive(name string, want, content []byte) ([]byte, error) {
+	if t.Mangle != nil {
+		content = t.Mangle(name, content)
+	}
+	if want != nil {
+		sum := md5.Sum(content)
+		right := bytes.Equal(want, sum[:])
+		t.mu.Lock()
+		t.ahead++
+		if !right {
+			t.refused++
+		}
+		t.mu.Unlock()
+		if !right {
+			return nil, Again(transfer.SideTarget, transfer.ReasonCorrupt)
+		}
+	}
+	if t.Spoil != nil {
+		content = t.Spoil(name, content)
+	}
+	return content, nil
+}
+
+// Ahead is how many bodies came whole with their MD5 sent ahead, and how many of them
+// were refused for it.
+func (t *Target) Ahead() (all, refused int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ahead, t.refused
 }
 
 // Find implements transfer.Target.
@@ -291,8 +328,8 @@ func (t *Target) Replace(_ context.Context, id string, was []byte, f transfer.Ne
 	if err != nil {
 		return transfer.Stored{}, &transfer.Error{Side: transfer.SideTarget, Class: transfer.Again, Reason: transfer.ReasonUnreachable, Err: err}
 	}
-	if t.Spoil != nil {
-		content = t.Spoil(n.Name, content)
+	if content, err = t.receive(n.Name, f.MD5, content); err != nil {
+		return transfer.Stored{}, err
 	}
 	t.Edit(id, string(content))
 	t.mu.Lock()
