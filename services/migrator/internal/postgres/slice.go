@@ -121,7 +121,16 @@ const maxEarlier = 20
 
 // Files implements transfer.Ledger.
 func (s *Slice) Files(ctx context.Context, after int64, limit int) ([]transfer.File, error) {
-	return scan(ctx, s.ledger, selectFiles,
+	return s.files(ctx, selectFiles, after, limit)
+}
+
+// LargeFiles implements transfer.Ledger.
+func (s *Slice) LargeFiles(ctx context.Context, after int64, limit int) ([]transfer.File, error) {
+	return s.files(ctx, selectLargeFiles, after, limit)
+}
+
+func (s *Slice) files(ctx context.Context, sql string, after int64, limit int) ([]transfer.File, error) {
+	return scan(ctx, s.ledger, sql,
 		pgx.NamedArgs{"id": s.lease.ID, "after": after, "limit": limit, "earlier": maxEarlier},
 		func(row pgx.CollectableRow) (transfer.File, error) {
 			var earlier transfer.Earlier
@@ -139,7 +148,7 @@ func (s *Slice) Files(ctx context.Context, after int64, limit int) ([]transfer.F
 func (s *Slice) Underway(ctx context.Context, limit int) ([]transfer.File, error) {
 	return scan(ctx, s.ledger, selectFile+`
 		FROM (
-			SELECT *, row_number() OVER (PARTITION BY attempts ORDER BY id) AS nth
+			SELECT *, row_number() OVER (PARTITION BY attempts, `+large+` ORDER BY id) AS nth
 			FROM file
 			WHERE migration_id = @id AND state = 'pending'
 		) AS f
@@ -195,11 +204,21 @@ func fileRow(row pgx.CollectableRow, more ...any) (f transfer.File, err error) {
 // earlier migrations that went to the same folder of the target, in them the name.
 // The planner is left no choice of another way, such as a join of all with all.
 // Ids of the source are compared, and mean nothing without the account.
-const selectFiles = `
+const (
+	selectFiles      = selectBatch + withEarlier
+	selectLargeFiles = selectBatch + ` AND ` + large + withEarlier
+)
+
+// large is the condition of an index, word for word; transfer.LargeFile is the number.
+const large = `size >= 16777216`
+
+const selectBatch = `
 	WITH batch AS MATERIALIZED (
 		SELECT *
 		FROM file
-		WHERE migration_id = @id AND id > @after AND state = 'pending'
+		WHERE migration_id = @id AND id > @after AND state = 'pending'`
+
+const withEarlier = `
 		ORDER BY id
 		LIMIT @limit
 	), earlier AS MATERIALIZED (

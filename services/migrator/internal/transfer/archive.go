@@ -69,6 +69,7 @@ type bundler struct {
 }
 
 // feedFiles reads files from the ledger for the transfers until there are no more.
+// Large ones are left to feedLarge.
 func (r *run) feedFiles(ctx context.Context) error {
 	defer close(r.jobs)
 	b := &bundler{run: r, bundles: make(chan []File)}
@@ -79,7 +80,9 @@ func (r *run) feedFiles(ctx context.Context) error {
 	g.Go(func() error {
 		defer close(b.bundles)
 		return feeder[File]{
-			read:  r.filesLeft,
+			read: func(ctx context.Context, after int64, limit int) ([]File, error) {
+				return r.filesLeft(ctx, r.cfg.Ledger.Files, after, limit)
+			},
 			id:    func(f File) int64 { return f.ID },
 			hand:  b.add,
 			flush: b.flush,
@@ -102,6 +105,9 @@ func (r *run) feedFiles(ctx context.Context) error {
 
 // add takes the next file of the ledger.
 func (b *bundler) add(ctx context.Context, f File) error {
+	if f.Size >= LargeFile {
+		return nil
+	}
 	if f.Earlier.holds() {
 		return b.recognize(ctx, f)
 	}

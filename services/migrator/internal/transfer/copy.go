@@ -25,8 +25,12 @@ const (
 )
 
 // transfer copies files until there are none left.
-func (r *run) transfer(ctx context.Context) error {
-	for j := range r.jobs {
+func (r *run) transfer(ctx context.Context, largeFirst bool) error {
+	for {
+		j, ok := r.next(largeFirst)
+		if !ok {
+			return nil
+		}
 		f := j.File
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -38,7 +42,7 @@ func (r *run) transfer(ctx context.Context) error {
 			failure, err = r.mark(ctx, res.File, &res)
 		}
 		if err != nil {
-			return r.noteDrained(err) // what is left in the channel is in the ledger
+			return r.noteDrained(err) // what is left in the channels is in the ledger
 		}
 		took := res.took
 		if failure != nil {
@@ -51,7 +55,6 @@ func (r *run) transfer(ctx context.Context) error {
 		r.cfg.Metrics.Transferred(res.Outcome, res.Reason, res.Size, took)
 		r.results <- res // the recorder empties it to the end
 	}
-	return nil
 }
 
 // attempt is copy with a place at the target. That at the source comes later: a

@@ -7,13 +7,15 @@
 // A slice is the piece of work done under one lease. Three kinds of goroutines
 // work on it at once:
 //
-//	folders ─> listers ──pages──> ledger ─> feeder ──────────> transfers ─results─> recorder ─> ledger
+//	folders ─> listers ──pages──> ledger ─> feeders ─────────> transfers ─results─> recorder ─> ledger
 //	   ^────────────────────────────┘          └─> archives ───────^
 //
-// Listers read folders and add their children to the ledger page by page; the
-// feeder reads files from the ledger in the order of their ids, so that copying
-// starts with the first page; small neighbours come many at once in archives where
-// the source has them; transfers stream one file each; one recorder
+// Listers read folders, make them in the target and add their children to the ledger
+// page by page, so that no file waits for its folder. One feeder reads files from the
+// ledger in the order of their ids, so that copying starts with the first page; small
+// neighbours come many at once in archives where the source has them. Another one
+// reads the large files, which begin before the small ones that were listed earlier
+// and leave most transfers to these. Transfers stream one file each; one recorder
 // writes results in batches. All of it goes through the ledger, so memory does
 // not grow with the number of entries and a new holder starts where the last one
 // stood.

@@ -106,8 +106,9 @@ func Run(ctx context.Context, cfg Config) (End, error) {
 	work, workCtx := errgroup.WithContext(ctx)
 	work.Go(func() error { return r.list(workCtx) })
 	work.Go(func() error { return r.feedFiles(workCtx) })
-	for range r.cfg.Transfers {
-		work.Go(func() error { return r.transfer(workCtx) })
+	work.Go(func() error { return r.feedLarge(workCtx) })
+	for n := range r.cfg.Transfers {
+		work.Go(func() error { return r.transfer(workCtx, n < largeFirst(r.cfg.Transfers)) })
 	}
 	err := work.Wait()
 	close(r.results)
@@ -119,7 +120,8 @@ func Run(ctx context.Context, cfg Config) (End, error) {
 // run is the state of one slice.
 type run struct {
 	cfg     Config
-	jobs    chan job
+	jobs    chan job // small files
+	large   chan job
 	results chan Result
 	fetcher Fetcher // nil: all is streamed
 	source  *health
@@ -132,6 +134,7 @@ type run struct {
 
 	moreFolders bell         // rung when the ledger may have folders to list
 	moreFiles   bell         // rung when the ledger may have files to copy
+	moreLarge   bell         // at the same moments
 	listing     atomic.Int64 // folders handed to a lister and not finished
 	listed      atomic.Bool  // nothing more will be listed in this slice
 	drained     atomic.Bool
@@ -154,6 +157,7 @@ func newRun(cfg Config) *run {
 		cfg:         cfg,
 		fetcher:     fetcher,
 		jobs:        make(chan job, cfg.Transfers),
+		large:       make(chan job),
 		sourcePace:  paceOf(cfg.Source),
 		targetPace:  paceOf(cfg.Target),
 		results:     make(chan Result, batchResults), // no transfer waits while a batch is written
@@ -161,6 +165,7 @@ func newRun(cfg Config) *run {
 		target:      newHealth(cfg.Target.Check),
 		moreFolders: newBell(),
 		moreFiles:   newBell(),
+		moreLarge:   newBell(),
 	}
 }
 

@@ -112,6 +112,31 @@ func TestRunCopiesEveryEntryOnce(t *testing.T) {
 	}
 }
 
+// No file waits for its folder: while the first ones are still on their way, all
+// folders are there.
+func TestFoldersAreMadeAheadOfTheFiles(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(tree(300), "hollow/inner")
+		var folders, ahead atomic.Int64
+		b.target.Fault = func(call, _ string) error {
+			switch call {
+			case "folder":
+				folders.Add(1)
+				time.Sleep(20 * time.Millisecond) //nolint:forbidigo // the bubble's clock
+			case "create":
+				time.Sleep(time.Hour) //nolint:forbidigo // the bubble's clock
+				ahead.CompareAndSwap(0, folders.Load())
+			}
+			return nil
+		}
+		b.mustEnd(t, transfer.Complete)
+		if want := int64(7 + 7*3 + 2); ahead.Load() != want || folders.Load() != want {
+			t.Errorf("%d folders were made before the first file was, %d in all, want %d", ahead.Load(), folders.Load(), want)
+		}
+	})
+}
+
 func TestRunGoesOnWhereTheLedgerStands(t *testing.T) {
 	t.Parallel()
 	files := tree(100)

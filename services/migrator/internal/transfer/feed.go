@@ -5,11 +5,13 @@ import "context"
 // feedLimit is how many rows are read from the ledger at once.
 const feedLimit = 500
 
-// feeder hands ledger rows out in the order of their ids.
+// feeder hands ledger rows out batch by batch, in the order of their ids. Within a
+// batch the order is that of read.
 type feeder[T any] struct {
-	read func(ctx context.Context, after int64, limit int) ([]T, error)
-	id   func(T) int64
-	hand func(ctx context.Context, row T) error // errDrained ends the feeding
+	limit int // rows of a batch; feedLimit when zero
+	read  func(ctx context.Context, after int64, limit int) ([]T, error)
+	id    func(T) int64
+	hand  func(ctx context.Context, row T) error // errDrained ends the feeding
 	// flush is called when no more rows are to be had for the moment; may be nil.
 	flush func(ctx context.Context) error
 	more  bell        // rung when a read may find more
@@ -20,7 +22,7 @@ type feeder[T any] struct {
 func (f feeder[T]) run(ctx context.Context, drain <-chan struct{}) error {
 	for after := int64(0); ; {
 		over := f.over() // asked before the read: what was added earlier is seen by it
-		rows, err := retryLedger(ctx, func() ([]T, error) { return f.read(ctx, after, feedLimit) })
+		rows, err := retryLedger(ctx, func() ([]T, error) { return f.read(ctx, after, orDefault(f.limit, feedLimit)) })
 		if err != nil {
 			return err
 		}
@@ -28,7 +30,7 @@ func (f feeder[T]) run(ctx context.Context, drain <-chan struct{}) error {
 			if err := f.hand(ctx, row); err != nil {
 				return err
 			}
-			after = f.id(row)
+			after = max(after, f.id(row))
 		}
 		if len(rows) > 0 {
 			continue

@@ -21,8 +21,10 @@ type Ledger interface {
 	// of their ids, and with what earlier migrations of the same account made of
 	// them.
 	Files(ctx context.Context, after int64, limit int) ([]File, error)
+	// LargeFiles is Files for those of LargeFile bytes and more alone.
+	LargeFiles(ctx context.Context, after int64, limit int) ([]File, error)
 	// Underway gives files still to be copied: of those with equally many passes
-	// behind them the first by id, and all with suspects.
+	// behind them, large or not, the first by id, and all with suspects.
 	Underway(ctx context.Context, limit int) ([]File, error)
 	// AddPage records what was read of a folder's listing so far. Children that
 	// are known already stay as they are.

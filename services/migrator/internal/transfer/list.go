@@ -45,7 +45,7 @@ func (r *run) list(ctx context.Context) error {
 	}
 	err := g.Wait()
 	r.listed.Store(true)
-	r.moreFiles.ring()
+	r.ringForFiles()
 	return r.noteDrained(err)
 }
 
@@ -149,8 +149,14 @@ func (r *run) addPage(ctx context.Context, p *Page) error {
 		return &ledgerError{err}
 	}
 	r.moreFolders.ring()
-	r.moreFiles.ring()
+	r.ringForFiles()
 	return nil
+}
+
+// ringForFiles wakes up who hands out files.
+func (r *run) ringForFiles() {
+	r.moreFiles.ring()
+	r.moreLarge.ring()
 }
 
 // ensureFolder finds or makes the target's folder for f and fills in where it is;

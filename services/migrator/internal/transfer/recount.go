@@ -15,7 +15,7 @@ import (
 func Recount(ctx context.Context, cfg Config) error {
 	r := newRun(cfg)
 	r.lost = func() bool { return errors.Is(context.Cause(ctx), ErrLeaseLost) }
-	most := 2*batchResults + 3*r.cfg.Transfers + (bundleReads+1)*bundleFiles
+	most := 2*batchResults + 3*r.cfg.Transfers + max((bundleReads+1)*bundleFiles, largeBatch)
 	files, err := retryLedger(ctx, func() ([]File, error) { return r.cfg.Ledger.Underway(ctx, most) })
 	if err != nil {
 		return err

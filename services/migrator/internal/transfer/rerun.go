@@ -36,8 +36,8 @@ func (e *Earlier) edited() bool { return !bytes.Equal(e.There.MD5, e.MD5) }
 
 // filesLeft reads files that are still to be copied, and what became of their
 // earlier copies.
-func (r *run) filesLeft(ctx context.Context, after int64, limit int) ([]File, error) {
-	files, err := r.cfg.Ledger.Files(ctx, after, limit)
+func (r *run) filesLeft(ctx context.Context, read func(context.Context, int64, int) ([]File, error), after int64, limit int) ([]File, error) {
+	files, err := read(ctx, after, limit)
 	if err == nil {
 		err = r.findEarlier(ctx, files)
 	}

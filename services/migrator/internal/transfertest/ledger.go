@@ -2,6 +2,8 @@ package transfertest
 
 import (
 	"context"
+	"math"
+	"slices"
 	"sync"
 
 	"example.org/ncm/services/migrator/internal/transfer"
@@ -137,6 +139,13 @@ func (l *Ledger) Files(_ context.Context, after int64, limit int) ([]transfer.Fi
 		}
 	}
 	return out, nil
+}
+
+// LargeFiles implements transfer.Ledger.
+func (l *Ledger) LargeFiles(ctx context.Context, after int64, limit int) ([]transfer.File, error) {
+	all, err := l.Files(ctx, after, math.MaxInt)
+	large := slices.DeleteFunc(all, func(f transfer.File) bool { return f.Size < transfer.LargeFile })
+	return large[:min(limit, len(large))], err
 }
 
 // Underway implements transfer.Ledger.
