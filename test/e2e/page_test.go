@@ -235,6 +235,7 @@ func TestAnOperatorWatchesAMigrationAndRetriesWhatFailed(t *testing.T) {
 	b.says("#unlock", "Lock")
 	b.says(".buttons button", "Cancel the migration")
 	b.await("document.querySelector('progress').value > 0")
+	b.says("dl.facts", "files, at most 2") // as the lease's renewal told
 	b.says("tbody th", "<img src=x onerror=document.title='hacked'>\ufffdgpj.exe")
 	b.see(r, "running")
 	b.staysQuiet()

@@ -127,6 +127,7 @@ func printDetails(stdout io.Writer, d operate.Details, result string, entries []
 		{"Files", fmt.Sprintf("%s, %d failed, %d skipped", files(d.Migration), d.FilesFailed, d.FilesSkipped)},
 		{"Folders", fmt.Sprintf("%d of %d listed, %d failed, %d skipped", d.FoldersListed, d.FoldersTotal, d.FoldersFailed, d.FoldersSkipped)},
 		{"Worker", d.Owner},
+		{"At once", parallel(d.Parallel)},
 		{"Leases", strconv.FormatInt(d.Attempts, 10)},
 		{"Next try", nextTry(&d.Migration)},
 		{"Document", documentAge(d.Migration)},

@@ -108,6 +108,28 @@ func TestAFailedMigrationIsOpenedAgain(t *testing.T) {
 	}
 }
 
+func TestShowTellsWhatBothServersAreAskedForAtOnce(t *testing.T) {
+	w := ownLedger(t)
+	id := w.request(t, "/")
+	if _, err := w.ledger.Admit(t.Context(), transfer.Migration{ID: id, Instance: host, AccountID: "a", SourcePath: "/"}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	lease, _, ok, err := w.ledger.Claim(t.Context(), "another process", time.Minute)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	lease.Parallel = &transfer.Parallel{Source: transfer.Places{Limit: 8, Used: 3, Most: 64}}
+	if _, err := w.ledger.Renew(t.Context(), lease, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if text := mustCommand(t, "show", id); !strings.Contains(text, "source 3 of 8, at most 64; target without a bound") {
+		t.Errorf("shown:\n%s", text)
+	}
+	if text := mustCommand(t, "show", id, "--json"); !strings.Contains(text, `"parallel":{"source":{"limit":8,"used":3,"most":64}`) {
+		t.Errorf("shown as JSON: %s", text)
+	}
+}
+
 func TestACancellationFromTheCommandLineIsTheUsers(t *testing.T) {
 	w := ownLedger(t)
 	w.seed(t, tree(5))

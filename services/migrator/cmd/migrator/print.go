@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"example.org/ncm/services/migrator/internal/operate"
+	"example.org/ncm/services/migrator/internal/transfer"
 )
 
 // printable keeps what others named from moving a terminal's cursor.
@@ -26,6 +27,21 @@ func files(m operate.Migration) string {
 
 func bytesOf(m operate.Migration) string {
 	return size(float64(m.BytesDone)) + "/" + size(float64(m.Expected()))
+}
+
+// parallel is how many files at once both servers are asked for.
+func parallel(p *transfer.Parallel) string {
+	if p == nil {
+		return ""
+	}
+	return "source " + places(p.Source) + "; target " + places(p.Target)
+}
+
+func places(p transfer.Places) string {
+	if p.Most == 0 {
+		return "without a bound"
+	}
+	return fmt.Sprintf("%d of %d, at most %d", p.Used, p.Limit, p.Most)
 }
 
 // size names bytes as people do.

@@ -44,6 +44,10 @@ type Migration struct {
 	BytesTotal     int64 `json:"bytes_total"`
 	BytesDone      int64 `json:"bytes_done"`
 
+	// Parallel is what the holder of the lease asked of both servers at its last
+	// renewal, for all its migrations together.
+	Parallel *transfer.Parallel `json:"parallel,omitempty"`
+
 	// What follows is worked out from the above.
 	Status         string  `json:"status" db:"-"`           // in words
 	LastError      string  `json:"last_error" db:"-"`       // in words

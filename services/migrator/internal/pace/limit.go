@@ -244,6 +244,9 @@ func (l *Limit) Now() (limit, used int) {
 	return l.limit, l.used
 }
 
+// Most is up to which limit it may grow.
+func (l *Limit) Most() int { return l.most }
+
 // idle says that nobody has or wants a place.
 func (l *Limit) idle() bool {
 	l.mu.Lock()

@@ -190,6 +190,13 @@ func TestAStreamTellsWhatChangesAndEndsWithTheProcess(t *testing.T) {
 		if got := next(t, lines); !strings.Contains(got, `"status":"running"`) || !strings.Contains(got, `"owner":"worker"`) {
 			t.Errorf("%s then: %s", path, got)
 		}
+		lease.Parallel = &transfer.Parallel{Source: transfer.Places{Limit: 8, Used: 3, Most: 64}}
+		if _, err := s.ledger.Renew(t.Context(), lease, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if got := next(t, lines); !strings.Contains(got, `"parallel":{"source":{"limit":8,"used":3,"most":64},"target"`) {
+			t.Errorf("%s of what is done at once: %s", path, got)
+		}
 		if err := s.ledger.Release(t.Context(), lease, 0, 0, ""); err != nil {
 			t.Fatal(err)
 		}

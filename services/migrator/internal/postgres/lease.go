@@ -68,10 +68,21 @@ func (l *Ledger) Claim(ctx context.Context, owner string, ttl time.Duration) (le
 	}, row.Before != nil, true, nil
 }
 
+// shown is what others may see of a slice, with its term: what an earlier holder left
+// says nothing.
+type shown struct {
+	Term int64 `json:"term"`
+	transfer.Parallel
+}
+
 // Renew prolongs a lease; ErrLeaseLost when another holds it.
 func (l *Ledger) Renew(ctx context.Context, lease transfer.Lease, ttl time.Duration) (transfer.Renewal, error) {
+	var parallel *shown
+	if lease.Parallel != nil {
+		parallel = &shown{lease.Term, *lease.Parallel}
+	}
 	r, ok, err := one[transfer.Renewal](ctx, l, `
-		UPDATE migration SET lease_until = now() + @ttl
+		UPDATE migration SET lease_until = now() + @ttl, parallel = @parallel
 		WHERE id = @id AND lease_term = @term AND lease_owner = @owner
 		RETURNING cancel_requested_at IS NOT NULL AS canceled,
 			EXISTS (
@@ -79,7 +90,7 @@ func (l *Ledger) Renew(ctx context.Context, lease transfer.Lease, ttl time.Durat
 				WHERE w.state IN ('pending', 'running') AND w.due_at <= now() AND NOT w.once
 					AND (w.lease_until IS NULL OR w.lease_until <= now())
 			) AS waiting`,
-		fence(lease, pgx.NamedArgs{"ttl": ttl}))
+		fence(lease, pgx.NamedArgs{"ttl": ttl, "parallel": parallel}))
 	if err == nil && !ok {
 		err = transfer.ErrLeaseLost
 	}

@@ -20,7 +20,8 @@ const selectMigration = `
 		mirrored < changed AS behind, now() AS now,
 		files_total, files_done, files_failed, files_skipped,
 		folders_total, folders_listed, folders_failed, folders_skipped,
-		bytes_expected, bytes_total, bytes_done
+		bytes_expected, bytes_total, bytes_done,
+		CASE WHEN lease_until > now() AND (parallel->>'term')::bigint = lease_term THEN parallel END AS parallel
 	FROM migration`
 
 // Migrations implements operate.Ledger.

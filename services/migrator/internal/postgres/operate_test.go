@@ -274,6 +274,51 @@ func TestOnlyItsOwnWorkerServesAMigrationOfMigrateOnce(t *testing.T) {
 	}
 }
 
+func TestWhatAServerIsAskedForAtOnceIsShownForTheTermThatToldIt(t *testing.T) {
+	t.Parallel()
+	l := postgrestest.Ledger(t)
+	admit(t, l, migration("m1", "alice"), transfer.Admitted)
+	shown := func() *transfer.Parallel {
+		t.Helper()
+		m, ok, err := l.Migration(t.Context(), "m1")
+		if err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		return m.Parallel
+	}
+	renew := func(lease transfer.Lease, p *transfer.Parallel) {
+		t.Helper()
+		lease.Parallel = p
+		if _, err := l.Renew(t.Context(), lease, ttl); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := &transfer.Parallel{Source: transfer.Places{Limit: 8, Used: 3, Most: 64}, Target: transfer.Places{Limit: 4, Used: 4, Most: 16}}
+	first := claim(t, l)
+	if got := shown(); got != nil {
+		t.Errorf("before a renewal: %+v", got)
+	}
+	renew(first, want)
+	if diff := cmp.Diff(want, shown()); diff != "" {
+		t.Error(diff)
+	}
+	if err := l.Release(t.Context(), first, 0, 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got := shown(); got != nil {
+		t.Errorf("of nobody: %+v", got)
+	}
+	second := claim(t, l)
+	if got := shown(); got != nil {
+		t.Errorf("of the holder before: %+v", got)
+	}
+	renew(second, want)
+	renew(second, nil)
+	if got := shown(); got != nil {
+		t.Errorf("of one that asks for nothing any more: %+v", got)
+	}
+}
+
 func TestPurgeRemovesOnlyWhatIsOverAndMirrored(t *testing.T) {
 	t.Parallel()
 	l := postgrestest.Ledger(t)

@@ -44,6 +44,8 @@ type Lease struct {
 	// Orphaned: an earlier holder vanished after it began, so that what it had sent
 	// may be in the target and not in the ledger.
 	Orphaned bool
+	// Parallel is for others to see, from a renewal on. Nil: nothing is asked for.
+	Parallel *Parallel
 }
 
 // Final is how a migration ended.

@@ -26,6 +26,31 @@ func paceOf(side any) Pace {
 	return unpaced{}
 }
 
+// Parallel is how much the two servers of a migration are asked for at once, by all
+// migrations of a process together.
+type Parallel struct {
+	Source Places `json:"source"`
+	Target Places `json:"target"`
+}
+
+// Places are files at once. Most is 0 where there is no bound.
+type Places struct {
+	Limit int `json:"limit"` // found to be worth it
+	Used  int `json:"used"`
+	Most  int `json:"most"` // that the limit may grow to
+}
+
+// Parallel is what is asked for at this moment.
+func (c Config) Parallel() Parallel {
+	return Parallel{Source: placesOf(c.Source), Target: placesOf(c.Target)}
+}
+
+func placesOf(side any) Places {
+	pace := paceOf(side)
+	limit, used := pace.Now()
+	return Places{Limit: limit, Used: used, Most: pace.Most()}
+}
+
 // held is a place with a server. Safe for concurrent use.
 type held struct {
 	pace  Pace
@@ -141,3 +166,5 @@ type unpaced struct{}
 func (unpaced) Acquire(context.Context) error { return nil }
 func (unpaced) Release(time.Duration)         {}
 func (unpaced) Busy()                         {}
+func (unpaced) Now() (limit, used int)        { return 0, 0 }
+func (unpaced) Most() int                     { return 0 }

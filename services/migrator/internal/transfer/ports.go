@@ -63,6 +63,10 @@ type Pace interface {
 	Release(took time.Duration)
 	// Busy notes that the server said it has too much to do.
 	Busy()
+	// Now is how many places there are, and how many are taken.
+	Now() (limit, used int)
+	// Most is up to which number of places it may grow; 0: there is no bound.
+	Most() int
 }
 
 // Target is where files go: one instance. Folders and files are addressed by

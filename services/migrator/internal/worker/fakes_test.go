@@ -42,6 +42,7 @@ type ledger struct {
 	asked    bool // for lines
 	began    string
 	mirrored int64
+	renewed  []*transfer.Parallel // what the renewals showed
 	settled  chan settled
 
 	waiting   string // the migration of the instance that nobody works on yet
@@ -94,7 +95,10 @@ func (l *ledger) Claim(context.Context, string, time.Duration) (transfer.Lease, 
 	return l.lease, false, first, nil
 }
 
-func (l *ledger) Renew(context.Context, transfer.Lease, time.Duration) (transfer.Renewal, error) {
+func (l *ledger) Renew(_ context.Context, lease transfer.Lease, _ time.Duration) (transfer.Renewal, error) {
+	l.mu.Lock()
+	l.renewed = append(l.renewed, lease.Parallel)
+	l.mu.Unlock()
 	return l.renew()
 }
 
@@ -203,6 +207,7 @@ func (l *ledger) Behind(context.Context, time.Duration, int) ([]string, error) {
 type sides struct {
 	source *transfertest.Source
 	target *transfertest.Target
+	pace   transfer.Pace // of the source; nil: none
 
 	room    int64
 	limited bool
@@ -224,8 +229,28 @@ func newSides(files map[string]string) *sides {
 func (s *sides) Instance(string) (worker.Instance, error) { return s, nil }
 
 func (s *sides) Source(context.Context, transfer.Migration) (transfer.Source, string, error) {
+	if s.pace != nil {
+		return pacedSource{s.source, s.pace}, "account", nil
+	}
 	return s.source, "account", nil
 }
+
+// pacedSource is a server with a pace.
+type pacedSource struct {
+	*transfertest.Source
+	pace transfer.Pace
+}
+
+func (s pacedSource) Pace() transfer.Pace { return s.pace }
+
+// fixedPace gives everybody a place and tells always the same.
+type fixedPace struct{ limit, used, most int }
+
+func (fixedPace) Acquire(context.Context) error { return nil }
+func (fixedPace) Release(time.Duration)         {}
+func (fixedPace) Busy()                         {}
+func (p fixedPace) Now() (limit, used int)      { return p.limit, p.used }
+func (p fixedPace) Most() int                   { return p.most }
 
 func (s *sides) Target(context.Context, string) (transfer.Target, string, error) {
 	return s.target, transfertest.RootID, nil

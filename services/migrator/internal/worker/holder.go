@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.org/ncm/services/migrator/internal/transfer"
@@ -22,6 +23,8 @@ type holder struct {
 	ledger Leases
 	ttl    time.Duration
 	cancel context.CancelCauseFunc
+	// parallel tells what both servers are asked for at once; nil before they are known.
+	parallel atomic.Pointer[func() transfer.Parallel]
 
 	drain     chan struct{} // closed when nothing new may be begun
 	drainOnce sync.Once
@@ -34,6 +37,16 @@ type holder struct {
 func (h *holder) stopEarly() time.Duration { return h.ttl / 5 }
 
 func (h *holder) startDrain() { h.drainOnce.Do(func() { close(h.drain) }) }
+
+// shown is the lease with what others may see of its slice.
+func (h *holder) shown() transfer.Lease {
+	lease := h.lease
+	if measure := h.parallel.Load(); measure != nil {
+		now := (*measure)()
+		lease.Parallel = &now
+	}
+	return lease
+}
 
 // renew prolongs the lease until ctx ends. yieldAt is when the slice ends if
 // others wait.
@@ -50,7 +63,7 @@ func (h *holder) renew(ctx context.Context, yieldAt time.Time) {
 		case <-tick.C:
 		}
 		asked := time.Now()
-		r, err := h.ledger.Renew(ctx, h.lease, h.ttl)
+		r, err := h.ledger.Renew(ctx, h.shown(), h.ttl)
 		switch {
 		case errors.Is(err, transfer.ErrLeaseLost):
 			h.cancel(transfer.ErrLeaseLost)

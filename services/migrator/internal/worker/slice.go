@@ -50,7 +50,7 @@ func (w *Worker) serve(stop context.Context, lease transfer.Lease, takenOver boo
 	helpers.Go(func() { w.mirrorWhile(helpersCtx, h, log) })
 	helpers.Go(func() { w.stopWith(helpersCtx, stop, h) })
 
-	end, err := w.work(bounded, lease, h.drain)
+	end, err := w.work(bounded, h)
 	ctx = tracing.WithBudget(ctx, endSpans)
 	s := w.settlement(ctx, lease, end, err)
 	if s.state != "" {
@@ -136,7 +136,8 @@ func (w *Worker) stopWith(ctx, stop context.Context, h *holder) {
 }
 
 // work prepares the two sides and copies what there is to copy.
-func (w *Worker) work(ctx context.Context, lease transfer.Lease, drain <-chan struct{}) (transfer.End, error) {
+func (w *Worker) work(ctx context.Context, h *holder) (transfer.End, error) {
+	lease := h.lease
 	if lease.Canceled {
 		return transfer.End{}, errCanceled
 	}
@@ -157,7 +158,9 @@ func (w *Worker) work(ctx context.Context, lease transfer.Lease, drain <-chan st
 	if err != nil {
 		return transfer.End{}, err
 	}
-	ends.Ledger, ends.Drain = w.cfg.Slice(lease), drain
+	measure := ends.Parallel
+	h.parallel.Store(&measure)
+	ends.Ledger, ends.Drain = w.cfg.Slice(lease), h.drain
 	ends.Listers, ends.Transfers, ends.Attempts = w.cfg.Listers, w.cfg.Transfers, w.cfg.Attempts
 	ends.Archives, ends.Trees = w.cfg.Archives, w.cfg.Trees
 	ends.OnChanged = w.cfg.OnChanged

@@ -24,6 +24,29 @@ func hung(s *sides) {
 	s.source.Body = func(ctx context.Context, _, _ string) io.Reader { return transfertest.UntilDone(ctx) }
 }
 
+func TestRenewalsShowWhatBothServersAreAskedForAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, s := newLedger(), newSides(map[string]string{"a": "1"})
+		s.pace = fixedPace{limit: 8, used: 3, most: 64}
+		hung(s)
+		enough := make(chan struct{})
+		l.renew = func() (transfer.Renewal, error) {
+			if len(l.renewed) == 2 {
+				close(enough)
+			}
+			return transfer.Renewal{}, nil
+		}
+		b := start(t, l, s)
+		<-enough
+		b.end()
+		want := &transfer.Parallel{Source: transfer.Places{Limit: 8, Used: 3, Most: 64}}
+		if diff := cmp.Diff([]*transfer.Parallel{want, want}, l.renewed); diff != "" {
+			t.Errorf("shown (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestASliceEndsAsItsWorkDid(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"a": "1", "b/c": "2"}

@@ -133,6 +133,9 @@ function row(m) {
 const sums = (m) => `${number(m.files_done)} of ${number(m.files_total)} files, ${size(m.bytes_done)} of ${size(expected(m))}`;
 const worker = (owner) => visible(owner.replace(/\/[0-9a-f-]{36}$/, ""));
 
+// places tells how many files at once a server is asked for by the worker, for all its migrations.
+const places = (p) => !p ? "" : p.most === 0 ? "without a bound" : `${number(p.used)} of ${number(p.limit)} files, at most ${number(p.most)}`;
+
 function updateRow(tr, m) {
   const [, status, progress, speed, left, owner, leases, error] = tr.children;
   badge(status.firstChild, m);
@@ -192,6 +195,7 @@ function one(id) {
       ["Speed", m.owner ? size(m.bytes_per_second) + "/s" : ""], ["Time left", m.owner ? span(m.seconds_left) : ""],
       ["Files", `${number(m.files_done)} copied, ${number(m.files_failed)} failed, ${number(m.files_skipped)} skipped`],
       ["Folders", `${number(m.folders_listed)} of ${number(m.folders_total)} listed, ${number(m.folders_failed)} failed`],
+      ["Nextcloud at once", places(m.parallel?.source)], ["Cozy at once", places(m.parallel?.target)],
       ["Worker", worker(m.owner ?? "")], ["Leases so far", number(m.attempts)],
       ["Requested", moment(m.requested_at)], ["Started", moment(m.started_at)], ["Finished", moment(m.finished_at)],
       ["Next try", over || m.owner ? "" : moment(m.due_at)],
