@@ -187,25 +187,29 @@ func (i *Instance) PatchTimes(ctx context.Context, id string, times Times) (File
 	if !times.UpdatedAt.IsZero() {
 		attributes["updated_at"] = times.UpdatedAt.UTC().Format(time.RFC3339Nano)
 	}
-	return i.patch(ctx, op, id, attributes)
+	return i.patch(ctx, op, id, "", attributes)
 }
 
 // Marks are what a user puts on a file or folder.
 type Marks struct {
-	Favorite bool
+	Favorite bool     // false: it stays what it is
 	Tags     []string // nil: they stay as they are
+	Rev      string   // that the file has to be at still, as of Replace; empty: whatever it is
 }
 
 // PatchMarks changes the marks of a file or folder; its dates stay.
 func (i *Instance) PatchMarks(ctx context.Context, id string, m Marks) (File, error) {
-	attributes := map[string]any{"cozyMetadata": map[string]bool{"favorite": m.Favorite}}
+	attributes := map[string]any{}
+	if m.Favorite {
+		attributes["cozyMetadata"] = map[string]bool{"favorite": true}
+	}
 	if m.Tags != nil {
 		attributes["tags"] = m.Tags
 	}
-	return i.patch(ctx, "change marks", id, attributes)
+	return i.patch(ctx, "change marks", id, m.Rev, attributes)
 }
 
-func (i *Instance) patch(ctx context.Context, op, id string, attributes any) (File, error) {
+func (i *Instance) patch(ctx context.Context, op, id, rev string, attributes any) (File, error) {
 	body, err := json.Marshal(map[string]any{
 		"data": map[string]any{"type": "io.cozy.files", "id": id, "attributes": attributes},
 	})
@@ -213,7 +217,7 @@ func (i *Instance) patch(ctx context.Context, op, id string, attributes any) (Fi
 		return File{}, fmt.Errorf("%s: %w", op, err)
 	}
 	return i.file(ctx, call{
-		op: op, method: http.MethodPatch, path: filePath(id),
+		op: op, method: http.MethodPatch, path: filePath(id), rev: rev,
 		body: body, contentType: "application/vnd.api+json",
 	})
 }

@@ -30,6 +30,7 @@ type call struct {
 	path        string // escaped, with its query
 	body        []byte
 	contentType string
+	rev         string        // for If-Match; empty: whatever it is
 	bearer      string        // the caller's own token; empty: one of the token source
 	most        int64         // bytes of an answer
 	patience    time.Duration // in all; 0: that of the stack
@@ -130,6 +131,9 @@ func (i *Instance) send(ctx context.Context, c call, token string) (*http.Respon
 	req.Header.Set("Authorization", "Bearer "+token)
 	if c.contentType != "" {
 		req.Header.Set("Content-Type", c.contentType)
+	}
+	if c.rev != "" {
+		req.Header["If-Match"] = []string{c.rev} // quotes would be part of it
 	}
 	res, err := i.stack.http.Do(req)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"example.org/ncm/pkg/cozy"
@@ -146,6 +147,32 @@ func (t *Target) Mark(ctx context.Context, id string, m transfer.Marks) error {
 	patch := cozy.Marks{Favorite: m.Favorite}
 	if _, plain := plainTags(m.Tags); !plain {
 		patch.Tags = m.Tags
+	}
+	if !patch.Favorite && patch.Tags == nil {
+		return nil
+	}
+	_, err := t.cozy.PatchMarks(ctx, id, patch)
+	return createError(ctx, err)
+}
+
+// AddMarks implements transfer.Target. Tags can be written together only, so they go
+// by the revision that was read.
+func (t *Target) AddMarks(ctx context.Context, id string, m transfer.Marks) error {
+	patch := cozy.Marks{Favorite: m.Favorite}
+	if len(m.Tags) > 0 {
+		now, err := t.cozy.FileByID(ctx, id)
+		if err != nil {
+			return createError(ctx, err)
+		}
+		all := slices.Clone(now.Tags)
+		for _, tag := range m.Tags {
+			if !slices.Contains(all, tag) {
+				all = append(all, tag)
+			}
+		}
+		if len(all) > len(now.Tags) {
+			patch.Tags, patch.Rev = all, now.Rev
+		}
 	}
 	if !patch.Favorite && patch.Tags == nil {
 		return nil

@@ -205,6 +205,42 @@ func TestNamesThatTheStackDoesNotTakeAreChanged(t *testing.T) {
 	wantError(t, err, transfer.EntryFails, transfer.ReasonNameRefused)
 }
 
+func TestMarksAreAddedToThoseOfTheOwner(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	f := newFile("file", "x")
+	f.Tags = []string{"mine"}
+	file, err := b.target.Create(t.Context(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		add      transfer.Marks
+		favorite bool
+		tags     []string
+		patches  int64
+	}{
+		{transfer.Marks{Tags: []string{"one, two"}}, false, []string{"mine", "one, two"}, 1},
+		{transfer.Marks{Favorite: true}, true, []string{"mine", "one, two"}, 2},
+		{transfer.Marks{Tags: []string{"mine"}}, true, []string{"mine", "one, two"}, 2},
+		{transfer.Marks{Tags: []string{"mine", "new"}}, true, []string{"mine", "one, two", "new"}, 3},
+	} {
+		if err := b.target.AddMarks(t.Context(), file.ID, step.add); err != nil {
+			t.Fatal(err)
+		}
+		e, _ := b.inst.Lookup("/file")
+		if e.Favorite != step.favorite || !slices.Equal(e.Tags, step.tags) {
+			t.Errorf("favourite %t and tags %q after %+v", e.Favorite, e.Tags, step.add)
+		}
+		if got := b.sim.Stats()["PATCH /files/:id"][http.StatusOK]; got != step.patches {
+			t.Errorf("%d requests to mark after %+v, want %d", got, step.add, step.patches)
+		}
+	}
+	if err := b.target.AddMarks(t.Context(), "deadbeef", transfer.Marks{Tags: []string{"x"}}); transfer.AsError(err).Class != transfer.EntryFails {
+		t.Errorf("of a file that is gone: %v", err)
+	}
+}
+
 func TestMarksAreGivenAtOnceWhereTheStackTakesThem(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -67,7 +68,7 @@ func TestARerunKnowsTheLatestEarlierCopyInTheSameFolder(t *testing.T) {
 	both := []transfer.Entry{entry("both", "1", "e1"), entry("changed", "2", "e1"), entry("other id", "3", "e1"), {Name: "no id", ETag: "e1"}}
 	copied(t, l, "completed", "alice", "account", "root", transfer.StateCompleted, both...)
 	copied(t, l, "failed", "alice", "account", "root", transfer.StateFailed, entry("both", "1", "e1"), entry("late", "4", "e1"))
-	copied(t, l, "canceled", "alice", "account", "root", transfer.StateCanceled, entry("last", "5", "e1"))
+	copied(t, l, "canceled", "alice", "account", "root", transfer.StateCanceled, transfer.Entry{Name: "last", SourceID: "5", ETag: "e1", Size: 5, Marks: transfer.Marks{Favorite: true, Tags: []string{"one", "two"}}})
 	copied(t, l, "elsewhere", "alice", "account", "other folder", transfer.StateCompleted, entry("both", "1", "e1"), entry("else", "6", "e1"))
 	copied(t, l, "stranger", "alice", "another account", "root", transfer.StateCompleted, entry("strange", "7", "e1"))
 	copied(t, l, "neighbour", "bob", "account", "root", transfer.StateCompleted, entry("neighbour", "8", "e1"))
@@ -84,6 +85,7 @@ func TestARerunKnowsTheLatestEarlierCopyInTheSameFolder(t *testing.T) {
 	}{
 		"both": {"failed both", true}, "changed": {"completed changed", false}, "late": {"failed late", true}, "last": {"canceled last", true},
 	}
+	tagged := map[string][]string{"last": {"one", "two"}}
 	all := files(t, slice, 0)
 	if len(all) != 10 {
 		t.Fatalf("%d files", len(all))
@@ -94,7 +96,7 @@ func TestARerunKnowsTheLatestEarlierCopyInTheSameFolder(t *testing.T) {
 		case !known && f.Earlier != nil:
 			t.Errorf("%s: earlier copy %+v, want none", f.Name, f.Earlier)
 		case known && (f.Earlier == nil || f.Earlier.TargetID != w.target || f.Earlier.Unchanged != w.unchanged ||
-			!bytes.Equal(f.Earlier.MD5, []byte("md5 of "+w.target))):
+			!bytes.Equal(f.Earlier.MD5, []byte("md5 of "+w.target)) || f.Earlier.Marks.Favorite != (f.Name == "last") || !slices.Equal(f.Earlier.Marks.Tags, tagged[f.Name])):
 			t.Errorf("%s: earlier copy %+v, want %+v", f.Name, f.Earlier, w)
 		}
 	}

@@ -135,9 +135,10 @@ func (s *Slice) files(ctx context.Context, sql string, after int64, limit int) (
 		func(row pgx.CollectableRow) (transfer.File, error) {
 			var earlier transfer.Earlier
 			var target *string
-			f, err := fileRow(row, &target, &earlier.MD5, &earlier.Unchanged)
+			var tags string
+			f, err := fileRow(row, &target, &earlier.MD5, &earlier.Unchanged, &earlier.Marks.Favorite, &tags)
 			if target != nil {
-				earlier.TargetID = *target
+				earlier.TargetID, earlier.Marks.Tags = *target, split(tags)
 				f.Earlier = &earlier
 			}
 			return f, err
@@ -228,7 +229,8 @@ const withEarlier = `
 		WHERE this.id = @id AND m.id <> @id AND m.files_done > 0 AND m.source_key <> ''
 		ORDER BY m.admitted_at DESC
 		LIMIT @earlier
-	)` + selectFile + `, e.target_id, e.md5, coalesce(e.unchanged, false)
+	)` + selectFile + `, e.target_id, e.md5, coalesce(e.unchanged, false),
+		coalesce(e.favorite, false), coalesce(e.tags, '')
 	FROM batch f
 	CROSS JOIN LATERAL (
 		SELECT path, target_id, etag
@@ -237,7 +239,8 @@ const withEarlier = `
 		OFFSET 0
 	) d
 	LEFT JOIN LATERAL (
-		SELECT p.target_id, p.md5, p.etag = f.etag AND (p.size = f.size OR f.size = 0) AS unchanged
+		SELECT p.target_id, p.md5, p.etag = f.etag AND (p.size = f.size OR f.size = 0) AS unchanged,
+			p.favorite, p.tags
 		FROM earlier m
 		CROSS JOIN LATERAL (
 			SELECT id
@@ -246,7 +249,7 @@ const withEarlier = `
 			OFFSET 0
 		) o
 		CROSS JOIN LATERAL (
-			SELECT source_id, target_id, md5, etag, size, state
+			SELECT source_id, target_id, md5, etag, size, state, favorite, tags
 			FROM file
 			WHERE migration_id = m.id AND folder_id = o.id AND name = f.name
 			OFFSET 0

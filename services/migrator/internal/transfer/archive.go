@@ -108,7 +108,7 @@ func (b *bundler) add(ctx context.Context, f File) error {
 	if f.Size >= LargeFile {
 		return nil
 	}
-	if f.Earlier.holds() {
+	if f.asItWas() {
 		return b.recognize(ctx, f)
 	}
 	if !b.takes(f) {

@@ -52,7 +52,11 @@ func (r *run) transfer(ctx context.Context, largeFirst bool) error {
 			res.explainName()
 		}
 		took.Whole = time.Since(started)
-		r.cfg.Metrics.Transferred(res.Outcome, res.Reason, res.Size, took)
+		if res.recognized {
+			r.cfg.Metrics.Recognized(1)
+		} else {
+			r.cfg.Metrics.Transferred(res.Outcome, res.Reason, res.Size, took)
+		}
 		r.results <- res // the recorder empties it to the end
 	}
 }

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"io"
+	"slices"
 	"time"
 )
 
@@ -30,6 +31,14 @@ type Entry struct {
 type Marks struct {
 	Favorite bool
 	Tags     []string // none is empty or holds a line break
+}
+
+// besides gives those marks that are not among others.
+func (m Marks) besides(others Marks) Marks {
+	return Marks{
+		Favorite: m.Favorite && !others.Favorite,
+		Tags:     slices.DeleteFunc(slices.Clone(m.Tags), func(tag string) bool { return slices.Contains(others.Tags, tag) }),
+	}
 }
 
 // none says whether there is nothing to mark an entry with.

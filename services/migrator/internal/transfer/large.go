@@ -31,7 +31,7 @@ func (r *run) feedLarge(ctx context.Context) error {
 		},
 		id: func(f File) int64 { return f.ID },
 		hand: func(ctx context.Context, f File) error {
-			if f.Earlier.holds() {
+			if f.asItWas() {
 				return r.recognize(ctx, f)
 			}
 			return send(ctx, r.cfg.Drain, r.large, newJob(f, nil))

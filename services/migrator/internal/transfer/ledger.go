@@ -87,6 +87,7 @@ type Earlier struct {
 	TargetID  string
 	MD5       []byte // of what was copied
 	Unchanged bool   // the source lists the file now as it did then
+	Marks     Marks  // that the source listed it with then
 
 	// There is what the target has of it now, as the engine found it. Nil: nothing,
 	// or it is in another place.
@@ -134,7 +135,8 @@ type Result struct {
 	TargetName string // with Done, where it differs from the file's name
 	Note       string // for the report
 
-	took Took
+	recognized bool // an earlier migration copied it
+	took       Took
 }
 
 // FolderResult is a folder that could not be listed.

@@ -8,11 +8,19 @@ const noteUnmarked = "could not be marked as a favourite or with all its tags"
 // mark gives a file that was copied the marks that it could not be created with.
 // A file that can't be marked now is tried again as a whole, which finds it by its
 // content; one that can't be marked at all is a copy with a note.
+//
+// A file that an earlier migration left there gets the marks of the source that are
+// new since then: what its owner unmarked in the target stays so. If we stop before,
+// the file has no result, and the next holder finds it and marks it.
 func (r *run) mark(ctx context.Context, f File, res *Result) (*Error, error) {
-	if f.none() {
+	marks, mark := f.Marks, r.cfg.Target.Mark
+	if f.Earlier != nil && res.TargetID == f.Earlier.TargetID {
+		marks, mark = f.newMarks(), r.cfg.Target.AddMarks
+	}
+	if marks.none() {
 		return nil, nil
 	}
-	failure, err := r.retry(ctx, func() error { return r.cfg.Target.Mark(ctx, res.TargetID, f.Marks) })
+	failure, err := r.retry(ctx, func() error { return mark(ctx, res.TargetID, marks) })
 	if err == nil && failure != nil && r.outcome(failure, f.Attempts) == Failed {
 		res.note(noteUnmarked)
 		return nil, nil

@@ -82,6 +82,8 @@ type Target interface {
 	// Mark gives an entry those marks that it could not be created with.
 	// Idempotent.
 	Mark(ctx context.Context, id string, m Marks) error
+	// AddMarks gives an entry marks besides those that it has. Idempotent.
+	AddMarks(ctx context.Context, id string, m Marks) error
 	// Find looks a name up in a folder, byte for byte. Wraps ErrNotFound.
 	Find(ctx context.Context, parentID, name string) (Stored, error)
 	// FindAll gives those of up to 1,000 files, by id, that exist outside of the

@@ -31,6 +31,13 @@ func (e *Earlier) found() bool { return e != nil && e.There != nil }
 // the source as it was then.
 func (e *Earlier) holds() bool { return e.found() && e.Unchanged && !e.edited() }
 
+// newMarks are those that a file got in the source since its earlier copy was made.
+// What its owner did to the others in the target since then stays.
+func (f File) newMarks() Marks { return f.Marks.besides(f.Earlier.Marks) }
+
+// asItWas says whether there is nothing to do for a file.
+func (f File) asItWas() bool { return f.Earlier.holds() && f.newMarks().none() }
+
 // edited says whether the target has the file with another content.
 func (e *Earlier) edited() bool { return !bytes.Equal(e.There.MD5, e.MD5) }
 
@@ -107,6 +114,11 @@ func (r *run) changed(ctx context.Context, j *job, res *Result) (settled bool, e
 	if !j.Earlier.found() {
 		return false, nil
 	}
+	if j.Earlier.holds() { // and has marks that are new
+		res.fill(j.File, *j.Earlier.There, j.Earlier.MD5)
+		res.recognized = true
+		return true, nil
+	}
 	edited := j.Earlier.edited()
 	switch {
 	case r.cfg.OnChanged == Skip:
@@ -157,8 +169,7 @@ func (r *run) findOne(ctx context.Context, f File) (Stored, error) {
 	return found[0], nil
 }
 
-// replace streams a file over its earlier copy in the target. The marks of that
-// are its owner's by now.
+// replace streams a file over its earlier copy in the target.
 func (r *run) replace(ctx context.Context, j *job, res *Result) error {
 	_, err := r.put(ctx, j, res, place{
 		put: func(ctx context.Context, n NewFile) (Stored, error) {
@@ -169,8 +180,5 @@ func (r *run) replace(ctx context.Context, j *job, res *Result) error {
 		// its owner's and keeps both; what was there before is its old version.
 		bad: func(_ context.Context, stored Stored) { j.Earlier.MD5, j.Earlier.There = stored.MD5, &stored },
 	})
-	if err == nil {
-		res.File.Marks = Marks{}
-	}
 	return err
 }

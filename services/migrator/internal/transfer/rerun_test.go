@@ -251,3 +251,56 @@ func TestATargetThatCannotLookEarlierCopiesUpStillGetsEveryFileOnce(t *testing.T
 		t.Errorf("target (-want +got):\n%s", diff)
 	}
 }
+
+func TestARerunAddsTheMarksThatAreNewAndNoOthers(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{"new": "1", "unmarked": "2", "plain": "3", "changed": "4"}
+	first := newBench(files)
+	first.source.Listed = map[string]string{"new": "1", "unmarked": "1", "plain": "1", "changed": "1"}
+	first.source.Favorites = []string{"unmarked"}
+	first.mustEnd(t, transfer.Complete)
+	first.target.Unmark(first.target.ID(transfertest.RootID, "unmarked"))
+
+	b := newBench(maps.Clone(files))
+	b.source.Listed = maps.Clone(first.source.Listed)
+	b.target, b.ledger.Before, b.onChanged = first.target, first.ledger, transfer.Overwrite
+	b.source.Favorites = []string{"new", "unmarked", "changed"}
+	b.change("changed", "other content")
+	away := true
+	b.target.Fault = func(call, _ string) error {
+		if call == "add marks" && away {
+			return transfertest.Stops(transfer.SideTarget, transfer.ReasonAccessRefused)
+		}
+		return nil
+	}
+	if _, err := b.run(t.Context()); err == nil {
+		t.Fatal("the target refused all marks, and the run ended well")
+	}
+	if got := b.ledger.Results()["new"].Outcome; got == transfer.Done {
+		t.Error("a file has its result before its marks")
+	}
+	away = false
+	b.mustEnd(t, transfer.Complete)
+	if diff := cmp.Diff([]string{"changed", "new"}, b.target.Favorites()); diff != "" {
+		t.Errorf("favourites (-want +got):\n%s", diff)
+	}
+	if n := b.source.Calls("open", "new"); n > 0 || b.target.Creates() != len(files) {
+		t.Errorf("a file that was there is read %d times, %d files made", n, b.target.Creates())
+	}
+}
+
+func TestMarksThatARerunCanNotAddAreNoted(t *testing.T) {
+	t.Parallel()
+	b := again(t, map[string]string{"a": "1"})
+	b.source.Favorites = []string{"a"}
+	b.target.Fault = func(call, _ string) error {
+		if call == "add marks" {
+			return &transfer.Error{Side: transfer.SideTarget, Class: transfer.EntryFails, Reason: transfer.ReasonParentGone, Err: errors.New("no")}
+		}
+		return nil
+	}
+	b.mustEnd(t, transfer.Complete)
+	if got := b.ledger.Results()["a"]; got.Outcome != transfer.Done || got.Note == "" {
+		t.Errorf("result %+v, want one that is done and has a note", got)
+	}
+}

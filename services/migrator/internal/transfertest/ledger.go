@@ -162,7 +162,7 @@ func (l *Ledger) earlier(of transfer.File) *transfer.Earlier {
 	defer l.mu.Unlock()
 	for _, f := range l.files {
 		if f.Result.Outcome == transfer.Done && f.Path() == of.Path() && l.byID(f.folder).TargetID == of.FolderTarget {
-			return &transfer.Earlier{TargetID: f.Result.TargetID, MD5: f.Result.MD5, Unchanged: f.ETag == of.ETag}
+			return &transfer.Earlier{TargetID: f.Result.TargetID, MD5: f.Result.MD5, Unchanged: f.ETag == of.ETag, Marks: f.Marks}
 		}
 	}
 	return nil

@@ -19,7 +19,7 @@ const RootID = "root"
 // Target is a tree in memory. Set the fields before it is used.
 type Target struct {
 	// Fault is asked before each call ("folder", "create", "replace", "mark",
-	// "find", "find all", "remove", "check") with the entry's name; an error is the
+	// "add marks", "find", "find all", "remove", "check") with the entry's name; an error is the
 	// call's answer.
 	Fault func(call, name string) error
 	// After is asked when a create or replace has succeeded: an error loses the answer.
@@ -160,6 +160,27 @@ func (t *Target) Mark(_ context.Context, id string, m transfer.Marks) error {
 		n.marks.Favorite = m.Favorite
 	}
 	return nil
+}
+
+// AddMarks implements transfer.Target.
+func (t *Target) AddMarks(_ context.Context, id string, m transfer.Marks) error {
+	if err := t.fault("add marks", id); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := t.nodes[id]; n != nil {
+		n.marks.Favorite = n.marks.Favorite || m.Favorite
+		n.marks.Tags = append(n.marks.Tags, m.Tags...)
+	}
+	return nil
+}
+
+// Unmark takes the marks of an entry away as its owner would.
+func (t *Target) Unmark(id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.nodes[id].marks = transfer.Marks{}
 }
 
 // Trash takes a folder away, with all that is in it.
