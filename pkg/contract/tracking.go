@@ -41,6 +41,9 @@ type Tracking struct {
 	CancelRequested bool       `json:"cancel_requested,omitempty"`
 	CanceledAt      *time.Time `json:"canceled_at,omitempty"`
 	SourceDeletedAt *time.Time `json:"source_deleted_at,omitempty"`
+	// SourceDeletingAt is when the trigger that deletes the source last said that it is
+	// alive. An addition of this service.
+	SourceDeletingAt *time.Time `json:"source_deleting_at,omitempty"`
 
 	SchemaVersion         int        `json:"schema_version,omitempty"`
 	ErrorsTruncatedCount  int64      `json:"errors_truncated_count,omitempty"`
@@ -55,6 +58,14 @@ type Tracking struct {
 	// service.
 	Report        string `json:"report,omitempty"`
 	ReportMissing string `json:"report_missing,omitempty"`
+}
+
+// DeletionHold is for how long a trigger that deletes a source is believed to be alive.
+const DeletionHold = time.Minute
+
+// SourceDeleting says whether the source is being deleted.
+func (t *Tracking) SourceDeleting(now time.Time) bool {
+	return t.SourceDeletingAt != nil && now.Sub(*t.SourceDeletingAt) < DeletionHold
 }
 
 // Progress counts files and bytes; folders are not counted.

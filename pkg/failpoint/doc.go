@@ -33,6 +33,12 @@ const (
 	FileCreated = "file-created"
 	// BadCopy: the target has a file with wrong content, which the ledger knows.
 	BadCopy = "bad-copy"
+	// Reopened: the ledger has a migration opened again, its document has the old end.
+	Reopened = "reopened"
+	// Once: the ledger has a migration of migrate-once, which has no document.
+	Once = "once"
+	// OnceDocument: the document is there too, nobody works on it.
+	OnceDocument = "once-document"
 	// Reported: the target has the report, the migration is not final.
 	Reported = "reported"
 	// Finished: the ledger has the final state, the tracking document does not.

@@ -30,6 +30,12 @@ func (f *Failpoints) StartMigrator(r *Rig, at string, settings Env) *Service {
 	return startFrom(r, f.programs(r), func(r *Rig) *Service { return r.StartMigrator(dying(at, settings)) })
 }
 
+// RunMigrator starts a command of the migrator that dies at a place.
+func (f *Failpoints) RunMigrator(r *Rig, at string, settings Env, args ...string) *Process {
+	r.t.Helper()
+	return startFrom(r, f.programs(r), func(r *Rig) *Process { return r.RunMigrator(dying(at, settings), args...) })
+}
+
 // StartTrigger starts a trigger that dies at a place.
 func (f *Failpoints) StartTrigger(r *Rig, at string) *Trigger {
 	r.t.Helper()

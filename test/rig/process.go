@@ -89,6 +89,15 @@ func (p *Process) Kill() {
 	<-p.exited
 }
 
+// AwaitEnd returns when the program ended by itself, with code 0.
+func (p *Process) AwaitEnd(t testing.TB, within time.Duration) {
+	t.Helper()
+	Await(t, within, p.Name+" at its end", func() bool { return !p.Running() })
+	if p.err != nil {
+		t.Fatalf("%s: %v\n%s", p.Name, p.err, p.Log.Tail(tailLines))
+	}
+}
+
 // Signal sends a signal and does not wait.
 func (p *Process) Signal(t testing.TB, s os.Signal) {
 	t.Helper()

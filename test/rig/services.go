@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"testing"
 
 	"example.org/ncm/pkg/openapitest"
 )
@@ -62,6 +63,13 @@ func (r *Rig) LaunchMigrator(settings Env) *Service {
 	env := r.settings(Env{"OPS_ADDR": ops, "DATABASE_URL": r.Ledger.URL, "DATABASE_CONNS": "6"}, settings)
 	p := r.launch(fmt.Sprintf("migrator-%d", len(r.processes)), spec{path: r.backends.bin.migrator, args: []string{"run"}, env: env})
 	return &Service{Process: p, ops: ops, rig: r}
+}
+
+// RunMigrator starts a command of the migrator, with the settings of a worker.
+func (r *Rig) RunMigrator(settings Env, args ...string) *Process {
+	r.t.Helper()
+	env := r.settings(Env{"DATABASE_URL": r.Ledger.URL, "DATABASE_CONNS": "6"}, settings)
+	return r.launch(fmt.Sprintf("migrator-%d-%s", len(r.processes), args[0]), spec{path: r.backends.bin.migrator, args: args, env: env})
 }
 
 // settings are those that both services share, and what is special.
@@ -121,6 +129,12 @@ func (s *Service) Ready() bool {
 func (s *Service) Operation(path string) Answer {
 	s.rig.t.Helper()
 	return mustAsk(s.rig.t, s.operation(path))
+}
+
+// Operate does an action of the operator's page.
+func (s *Service) Operate(t testing.TB, token, action string) Answer {
+	t.Helper()
+	return mustAsk(t, Request{Method: http.MethodPost, URL: "http://" + s.ops + "/operator/api/" + action, Token: token})
 }
 
 // OperationsURL is the address for operators.

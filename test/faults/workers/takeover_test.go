@@ -2,6 +2,7 @@ package workers_test
 
 import (
 	"slices"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -144,6 +145,42 @@ const writes = `
 	CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON folder FOR EACH ROW EXECUTE FUNCTION note_write();
 	CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON file FOR EACH ROW EXECUTE FUNCTION note_write();
 	CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON notice FOR EACH ROW EXECUTE FUNCTION note_write();`
+
+// What was whole on its way when its worker was paused arrives after the end.
+func TestAPausedWorkerThatWakesUpAfterTheEndCountsWhatItSent(t *testing.T) {
+	t.Parallel()
+	const sent = 12
+	m := newMove(t, backends.New(t), "alice")
+	m.fill(2, 40)
+	m.mark(t)
+	stack := rig.NewProxy(t, m.CozyAddr())
+	var uploads atomic.Int64
+	held := make(chan struct{})
+	arrive := sync.OnceFunc(func() { close(held) })
+	t.Cleanup(arrive) // the proxy waits for them
+	stack.Tamper(func(bytes []byte) bool {
+		if n := count(bytes, "?Type=file"); n > 0 && uploads.Add(n) > sent {
+			<-held
+		}
+		return false
+	})
+	old := m.StartMigrator(with(quick(), rig.StackBy(stack.Addr)))
+	m.request()
+	rig.Await(t, rig.Patience, "held up", func() bool { return m.done(t) == sent && uploads.Load() == sent+transfers })
+	old.Signal(t, syscall.SIGSTOP)
+	m.RunMigrator(nil, "cancel", m.id).AwaitEnd(t, rig.Patience) // a message might wait in the paused one
+	m.StartMigrator(quick())
+	rig.Await(t, rig.Patience, "canceled", func() bool { return m.state(t) == "canceled" })
+	if m.done(t) != sent {
+		t.Fatalf("%d files are counted: nothing would be shown", m.done(t))
+	}
+	arrive()
+	rig.Await(t, rig.Patience, "arrived", func() bool { files, _ := m.inTarget(t); return files == sent+transfers })
+	old.Signal(t, syscall.SIGCONT)
+	rig.Await(t, rig.Patience, "counted", func() bool { return m.done(t) == sent+transfers })
+	measured(t, "files of a worker that slept over the end, counted when it woke up: %d", m.done(t)-sent)
+	aftermath(t, m)
+}
 
 func TestAPausedWorkerThatWakesUpWritesNothingMore(t *testing.T) {
 	t.Parallel()

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
+	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -193,12 +195,28 @@ type retryCommand struct {
 func (*retryCommand) Help() string {
 	return "A migration that waits for its next try is due now. One that failed, or completed with failed entries, is opened again " +
 		"under the same id: its tracking document goes back to running, and the one-per-instance rule holds. " +
-		"A canceled migration never runs again, nor does one whose document was withdrawn."
+		"A canceled migration never runs again, nor does one whose document was withdrawn or whose source is being deleted: " +
+		"where the settings of the stack are there too, that is said at once, else its worker waits for the end."
+}
+
+// documents opens the instances where the settings are those of a worker.
+func (*retryCommand) documents() (operate.Documents, error) {
+	if os.Getenv("INSTANCE_SUFFIXES") == "" {
+		return nil, nil
+	}
+	var cfg SidesConfig
+	if err := config.Load("", &cfg); err != nil {
+		return nil, err
+	}
+	return openSides(&cfg, unobserved, slog.New(slog.DiscardHandler))
 }
 
 // Run implements the command.
 func (c *retryCommand) Run(ctx context.Context, stdout io.Writer) error {
-	return c.operate(ctx, func(o operate.Operator) error {
+	return c.operate(ctx, func(o operate.Operator) (err error) {
+		if o.Documents, err = c.documents(); err != nil {
+			return err
+		}
 		m, entries, err := o.Retry(ctx, c.ID, c.Failed)
 		if err != nil {
 			return err

@@ -19,6 +19,7 @@ import (
 
 	"example.org/ncm/pkg/config"
 	"example.org/ncm/pkg/contract"
+	"example.org/ncm/pkg/failpoint"
 	"example.org/ncm/services/migrator/internal/instance"
 	"example.org/ncm/services/migrator/internal/nextcloud"
 	"example.org/ncm/services/migrator/internal/operate"
@@ -89,7 +90,7 @@ func (c *onceCommand) Run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	defer ledger.Close()
-	o := &once{command: c, cfg: &cfg, ledger: ledger, operator: operate.Operator{Ledger: ledger}, ends: &onceSides{sides: ends}, logger: logger, out: stdout}
+	o := &once{command: c, cfg: &cfg, ledger: ledger, operator: operate.Operator{Ledger: ledger, Documents: ends}, ends: &onceSides{sides: ends}, logger: logger, out: stdout}
 	o.ends.account = contract.Account{Auth: contract.AccountAuth{URL: c.Nextcloud, Login: c.Login, Password: password}}
 	return postgres.Explain(o.run(ctx))
 }
@@ -191,6 +192,13 @@ func (o *once) find(ctx context.Context, m transfer.Migration) (string, error) {
 		return "", err
 	}
 	for _, b := range before {
+		if b.Once && b.FinishedAt != nil && b.Behind {
+			// It stopped between its end and its document, which no worker writes.
+			fmt.Fprintf(o.out, "Telling the end of migration %s\n", b.ID)
+			if err := o.work(ctx, b.ID); err != nil {
+				return "", err
+			}
+		}
 		ours := b.Once && b.SourcePath == m.SourcePath && (b.TargetDir == "" || b.TargetDir == o.command.Target)
 		switch {
 		case ours && (b.State == transfer.StatePending || b.State == transfer.StateRunning):
@@ -229,14 +237,20 @@ func (o *once) document(ctx context.Context, m transfer.Migration) error {
 	if err != nil {
 		return err
 	}
-	// If we stopped before this, the ledger has a migration without a document,
-	// and the next run makes it. Once it has started, a document that is missing
-	// was removed by the user.
+	// If we stop here, the ledger has a migration without a document, and the next run
+	// makes it. Once it has started, a document that is missing was removed by the user.
+	failpoint.Here(failpoint.Once)
 	s, _, err := o.ledger.Snapshot(ctx, m.ID)
 	if err != nil || s.Started {
 		return err
 	}
-	return instance.NewDocuments(i).CreateTracking(ctx, m.ID, fresh)
+	if err := instance.NewDocuments(i).CreateTracking(ctx, m.ID, fresh); err != nil {
+		return err
+	}
+	// If we stop here, the document says that a migration waits, and no worker touches
+	// it: the next run goes on with it, or it is canceled.
+	failpoint.Here(failpoint.OnceDocument)
+	return nil
 }
 
 // lastWrite is how long the command waits for the tracking document to tell the

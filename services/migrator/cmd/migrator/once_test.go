@@ -22,10 +22,9 @@ func alone(t *testing.T) (w *world, args []string) {
 	t.Helper()
 	database := postgrestest.URL(t)
 	w = newWorldOn(t, postgrestest.Open(t, database))
+	w.stackSettings(t)
 	for name, value := range map[string]string{
-		"DATABASE_URL": database, "INSTANCE_SUFFIXES": ".cozy.test", "INSTANCE_SCHEME": "http", "STACK_ADDRESS": w.cfg.StackAddress[0],
-		"STACK_ADMIN_URL": w.cfg.StackAdminURL, "STACK_ADMIN_PASSWORD": "planted-admin-password",
-		"ALLOW_HTTP_NEXTCLOUD": "true", "ALLOWED_PRIVATE_RANGES": "127.0.0.0/8", "NEXTCLOUD_APP_PASSWORD": appPassword,
+		"DATABASE_URL": database, "ALLOW_HTTP_NEXTCLOUD": "true", "ALLOWED_PRIVATE_RANGES": "127.0.0.0/8", "NEXTCLOUD_APP_PASSWORD": appPassword,
 	} {
 		t.Setenv(name, value)
 	}
@@ -33,6 +32,17 @@ func alone(t *testing.T) (w *world, args []string) {
 	auth, _ := account["auth"].(map[string]any)
 	address, _ := auth["url"].(string)
 	return w, []string{"migrate-once", "--nextcloud", address, "--login", user, "--instance", host, "--target", "/Nextcloud imported files"}
+}
+
+// stackSettings lets commands reach the instance.
+func (w *world) stackSettings(t *testing.T) {
+	t.Helper()
+	for name, value := range map[string]string{
+		"INSTANCE_SUFFIXES": ".cozy.test", "INSTANCE_SCHEME": "http", "STACK_ADDRESS": w.cfg.StackAddress[0],
+		"STACK_ADMIN_URL": w.cfg.StackAdminURL, "STACK_ADMIN_PASSWORD": "planted-admin-password",
+	} {
+		t.Setenv(name, value)
+	}
 }
 
 func TestMigrateOnceMovesAnAccountAndOnceMoreOnlyWhatIsNew(t *testing.T) {

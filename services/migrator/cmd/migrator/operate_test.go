@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"example.org/ncm/pkg/contract"
 	"example.org/ncm/pkg/nextcloudtest"
 	"example.org/ncm/pkg/queue"
 	"example.org/ncm/services/migrator/internal/operate"
@@ -91,6 +92,56 @@ func TestFailedEntriesAreRetriedAndTheDocumentRunsAgain(t *testing.T) {
 	}
 	if diff := cmp.Diff(w.want(t), w.got(t)); diff != "" {
 		t.Errorf("target differs (-source +target):\n%s", diff)
+	}
+}
+
+// A trigger deletes the source that a retry would read.
+func TestARetryWaitsForADeletionOfTheSource(t *testing.T) {
+	w := ownLedger(t)
+	w.seed(t, map[string]string{"good.txt": "1", "bad.txt": "22"})
+	fault := w.nextcloud.Inject(nextcloudtest.Fault{
+		Method: "GET", PathSuffix: "bad.txt", Status: 403, Exception: `OCA\DAV\Connector\Sabre\Exception\Forbidden`, Times: -1,
+	})
+	id := w.request(t, "/")
+	w.start(t)
+	w.awaitStatus(t, id, "completed")
+	await(t, "mirrored end", func() bool { s, _, _ := w.ledger.Snapshot(t.Context(), id); return s.Mirrored == s.Changed })
+	fault.Remove()
+	deletes := func(since time.Duration) {
+		var doc map[string]any
+		ref, err := w.stack(t).GetDoc(t.Context(), contract.DoctypeMigrations, id, &doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc["source_deleting_at"] = time.Now().Add(-since).UTC()
+		if _, err := w.stack(t).PutDoc(t.Context(), contract.DoctypeMigrations, ref, doc); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deletes(0)
+
+	// Who knows the ledger alone can't be told, but the worker looks.
+	mustCommand(t, "retry", id, "--failed")
+	await(t, "waiting", func() bool {
+		s, _, _ := w.ledger.Snapshot(t.Context(), id)
+		return s.PauseReason == transfer.ReasonDeleting
+	})
+	if doc := w.tracking(t, id); doc["status"] != "completed" {
+		t.Errorf("the document that is held says %v", doc["status"])
+	}
+	deletes(contract.DeletionHold) // by a trigger that is gone
+	await(t, "second end", func() bool {
+		s, _, _ := w.ledger.Snapshot(t.Context(), id)
+		return s.State == transfer.StateCompleted && s.FilesDone == 2 && s.Mirrored == s.Changed
+	})
+
+	w.stackSettings(t)
+	for since, words := range map[time.Duration]string{0: "being deleted", contract.DeletionHold: "nothing failed"} {
+		deletes(since)
+		var refused operate.RefusedError
+		if _, err := command(t, "retry", id); !errors.As(err, &refused) || !strings.Contains(err.Error(), words) {
+			t.Errorf("retry of what is deleted since %v: %v", since, err)
+		}
 	}
 }
 

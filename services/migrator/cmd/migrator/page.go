@@ -12,13 +12,13 @@ import (
 )
 
 // newPage makes the operator's page. Its streams end with ctx.
-func newPage(ctx context.Context, cfg *RunConfig, ledger *postgres.Ledger, logger *slog.Logger) (*page.Page, error) {
+func newPage(ctx context.Context, cfg *RunConfig, ledger *postgres.Ledger, ends *sides, logger *slog.Logger) (*page.Page, error) {
 	letters, err := deadLetters(&cfg.Broker)
 	if err != nil {
 		return nil, err
 	}
 	return page.New(page.Config{
-		Operator: operate.Operator{Ledger: ledger},
+		Operator: operate.Operator{Ledger: ledger, Documents: ends},
 		Letters:  &pageLetters{letters},
 		Token:    cfg.OperatorToken.Reveal(),
 		Logger:   logger,

@@ -101,7 +101,7 @@ func assemble(ctx context.Context, cfg *RunConfig, ledger *postgres.Ledger, prov
 		service.Check{Name: "rabbitmq", Ask: func(context.Context) error { return consumer.Ready() }},
 		service.Check{Name: "postgres", Ask: ledger.Ping},
 		service.Check{Name: "schema", Ask: ledger.CheckSchema})
-	screen, err := newPage(ctx, cfg, ledger, logger)
+	screen, err := newPage(ctx, cfg, ledger, ends, logger)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"example.org/ncm/pkg/cozy"
 	"example.org/ncm/services/migrator/internal/instance"
 	"example.org/ncm/services/migrator/internal/nextcloud"
+	"example.org/ncm/services/migrator/internal/operate"
 	"example.org/ncm/services/migrator/internal/pace"
 	"example.org/ncm/services/migrator/internal/transfer"
 	"example.org/ncm/services/migrator/internal/worker"
@@ -37,8 +38,9 @@ type sides struct {
 }
 
 var (
-	_ worker.Sides  = (*sides)(nil)
-	_ worker.Issuer = (*sides)(nil)
+	_ worker.Sides      = (*sides)(nil)
+	_ worker.Issuer     = (*sides)(nil)
+	_ operate.Documents = (*sides)(nil)
 )
 
 // register tells how much the servers that have work are asked for at once.
@@ -188,6 +190,20 @@ func (o *oneInstance) WriteTracking(ctx context.Context, id string, update func(
 		return refused
 	}
 	return missing(err)
+}
+
+func (o *oneInstance) Deleting(ctx context.Context) (bool, error) {
+	deleting, _, err := o.documents.Deletion(ctx, "")
+	return deleting, err
+}
+
+// Deletion implements operate.Documents.
+func (s *sides) Deletion(ctx context.Context, host, id string) (deleting, deleted bool, err error) {
+	i, err := s.instance(host)
+	if err != nil {
+		return false, false, err
+	}
+	return instance.NewDocuments(i).Deletion(ctx, id)
 }
 
 // missing says in the worker's words that a document does not exist.

@@ -175,3 +175,22 @@ func (d *Documents) ActiveTracking(ctx context.Context) ([]string, error) {
 	}
 	return ids, classify(ctx, err)
 }
+
+// Deletion says whether the source of any migration of the instance is being deleted,
+// and whether that of one was.
+func (d *Documents) Deletion(ctx context.Context, id string) (deleting, deleted bool, err error) {
+	found, err := d.cozy.FindDocs(ctx, contract.DoctypeMigrations, cozy.Query{
+		Selector: map[string]any{"status": contract.StatusCompleted},
+		UseIndex: "_design/by-status",
+		Fields:   []string{"_id", "_rev", "status", "source_deleted_at", "source_deleting_at"},
+	})
+	for _, doc := range found {
+		var t contract.Tracking
+		if err := doc.Decode(&t); err != nil {
+			continue // what somebody else has spoiled is nobody's deletion
+		}
+		deleting = deleting || t.SourceDeleting(time.Now())
+		deleted = deleted || doc.ID == id && t.SourceDeletedAt != nil
+	}
+	return deleting, deleted, classify(ctx, err)
+}

@@ -52,9 +52,19 @@ type Ledger interface {
 	Retention
 }
 
+// Documents is what the operator has to know of instances. Safe for concurrent use.
+type Documents interface {
+	// Deletion says whether the source of any migration of an instance is being deleted,
+	// and whether that of one was.
+	Deletion(ctx context.Context, instance, id string) (deleting, deleted bool, err error)
+}
+
 // Operator answers the operator. Safe for concurrent use.
 type Operator struct {
 	Ledger Ledger
+	// Documents are asked before a migration is opened again. Nil, or where they don't
+	// answer, its worker finds out, which asks once more in any case.
+	Documents Documents
 }
 
 // List gives the migrations that a filter selects.
@@ -133,6 +143,9 @@ func (o Operator) Cancel(ctx context.Context, id string) (Migration, error) {
 // completed with failures is opened again. With failed its failed entries are put
 // back first; entries says how many.
 func (o Operator) Retry(ctx context.Context, id string, failed bool) (m Migration, entries int64, err error) {
+	if err := o.mayReopen(ctx, id); err != nil {
+		return Migration{}, 0, err
+	}
 	entries, err = o.Ledger.Reopen(ctx, id, failed, func(m Migration) error { return mayRetry(&m, failed) })
 	if errors.Is(err, ErrUnknown) {
 		err = fmt.Errorf("%w: %q", ErrUnknown, id)
@@ -142,4 +155,22 @@ func (o Operator) Retry(ctx context.Context, id string, failed bool) (m Migratio
 	}
 	m, err = o.Find(ctx, id)
 	return m, entries, err
+}
+
+// mayReopen refuses a migration whose files are vanishing from the source.
+func (o Operator) mayReopen(ctx context.Context, id string) error {
+	m, err := o.Find(ctx, id)
+	if err != nil || o.Documents == nil || !m.final() {
+		return err
+	}
+	deleting, deleted, err := o.Documents.Deletion(ctx, m.Instance, id)
+	switch {
+	case err != nil:
+		return nil //nolint:nilerr // the worker asks again
+	case deleting:
+		return RefusedError("the source of a migration of the instance is being deleted; wait for its end")
+	case deleted:
+		return RefusedError("the source of the migration was deleted: there is nothing left to copy")
+	}
+	return nil
 }

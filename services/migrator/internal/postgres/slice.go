@@ -30,12 +30,16 @@ const lockTerm = `
 	WHERE id = @id AND lease_term = @term AND lease_owner = @owner
 	FOR UPDATE`
 
-// write runs the lock and one statement in a single round trip, which Postgres
-// takes as one transaction. The statement changes the migration's row or nothing.
 func (s *Slice) write(ctx context.Context, sql string, args pgx.NamedArgs) error {
+	return s.writeUnder(ctx, lockTerm, sql, args)
+}
+
+// writeUnder runs a lock and one statement in a single round trip, which Postgres
+// takes as one transaction. The statement changes the migration's row or nothing.
+func (s *Slice) writeUnder(ctx context.Context, lock, sql string, args pgx.NamedArgs) error {
 	args = fence(s.lease, args)
 	batch := &pgx.Batch{}
-	batch.Queue(lockTerm, args)
+	batch.Queue(lock, args)
 	batch.Queue(sql, args).Exec(nil)
 	results := s.ledger.pool.SendBatch(ctx, batch)
 	_, err := results.Exec()
@@ -441,6 +445,15 @@ func (s *Slice) Suspect(ctx context.Context, fileID int64, targetID string) erro
 
 // Record implements transfer.Ledger.
 func (s *Slice) Record(ctx context.Context, results []transfer.Result) error {
+	return s.writeUnder(ctx, lockTerm, record, resultRows(results))
+}
+
+// RecordLate implements transfer.Ledger.
+func (s *Slice) RecordLate(ctx context.Context, results []transfer.Result) error {
+	return s.writeUnder(ctx, lockOver, recordLate, resultRows(results))
+}
+
+func resultRows(results []transfer.Result) pgx.NamedArgs {
 	n := len(results)
 	ids, sizes, listed := make([]int64, 0, n), make([]int64, 0, n), make([]int64, 0, n)
 	outcomes, paths, reasons := make([]string, 0, n), make([]string, 0, n), make([]string, 0, n)
@@ -456,17 +469,31 @@ func (s *Slice) Record(ctx context.Context, results []transfer.Result) error {
 		}
 		reasons, notes = append(reasons, reason), append(notes, r.Note)
 	}
-	return s.write(ctx, record, pgx.NamedArgs{
+	return pgx.NamedArgs{
 		"r_id": ids, "r_outcome": outcomes, "r_path": paths, "r_size": sizes, "r_listed": listed, "r_md5": sums,
 		"r_target": targets, "r_name": names, "r_reason": reasons, "r_note": notes,
-	})
+	}
 }
 
 const record = `
 	WITH fence AS (
 		SELECT id FROM migration
 		WHERE id = @id AND lease_term = @term AND lease_owner = @owner
-	), recorded AS (
+	)` + recordRows
+
+// lockOver is lockTerm where nobody holds the migration any more.
+const lockOver = `
+	SELECT FROM migration
+	WHERE id = @id AND finished_at IS NOT NULL
+	FOR UPDATE`
+
+const recordLate = `
+	WITH fence AS (
+		SELECT id FROM migration
+		WHERE id = @id AND finished_at IS NOT NULL AND purged_at IS NULL
+	)` + recordRows
+
+const recordRows = `, recorded AS (
 		UPDATE file SET
 			state = CASE r.outcome WHEN 'postponed' THEN 'pending' ELSE r.outcome END,
 			attempts = attempts + CASE WHEN r.outcome IN ('postponed', 'failed') THEN 1 ELSE 0 END,
@@ -513,5 +540,6 @@ const record = `
 		pauses = CASE WHEN sums.done > 0 THEN 0 ELSE pauses END,
 		pause_reason = CASE WHEN sums.done > 0 THEN NULL ELSE pause_reason END,
 		progressed_at = CASE WHEN sums.done + sums.failed + sums.skipped > 0 THEN now() ELSE progressed_at END,
+		mirror_due_at = CASE WHEN finished_at IS NULL THEN mirror_due_at ELSE now() END,
 		changed = changed + 1
 	FROM fence, sums WHERE migration.id = fence.id`

@@ -195,6 +195,38 @@ func TestNoticesFitIntoADocument(t *testing.T) {
 	}
 }
 
+// A holder that slept over the end of its migration tells what it copied.
+func TestWhatCameLateIsCountedOnceNobodyHoldsTheMigration(t *testing.T) {
+	t.Parallel()
+	l := postgrestest.Ledger(t)
+	lease, slice, root := open(t, l, "m1", "alice", "account", "root")
+	addPage(t, slice, transfer.Page{Folder: root, Complete: true, Entries: []transfer.Entry{{Name: "a", Size: 10}, {Name: "b", Size: 5}}})
+	late := []transfer.Result{{
+		File: files(t, slice, 0)[0], Outcome: transfer.Done, Size: 10, MD5: []byte(strings.Repeat("x", 16)), TargetID: "t1",
+	}}
+	if err := slice.RecordLate(t.Context(), late); !errors.Is(err, transfer.ErrLeaseLost) {
+		t.Errorf("while it is held: %v", err)
+	}
+	if done, err := l.Finish(t.Context(), lease, transfer.Final{State: transfer.StateCanceled}); err != nil || !done {
+		t.Fatalf("finish: %v, %v", done, err)
+	}
+	before := state(t, l, "m1")
+	if err := l.Mirrored(t.Context(), "m1", before.Term, before.Changed); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := slice.RecordLate(t.Context(), late); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := state(t, l, "m1"); s.FilesDone != 1 || s.BytesDone != 10 || s.State != transfer.StateCanceled {
+		t.Errorf("counters %+v", s)
+	}
+	if behind, err := l.Behind(t.Context(), time.Minute, 10); err != nil || !slices.Equal(behind, []string{"m1"}) {
+		t.Errorf("documents to be written: %v, %v", behind, err)
+	}
+}
+
 func TestABadCopyIsNamedToWhoComesNextAndOnlyByTheHolder(t *testing.T) {
 	t.Parallel()
 	l, slice, root := begun(t)

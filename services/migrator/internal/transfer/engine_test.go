@@ -470,6 +470,40 @@ func TestALostLeaseRecordsNothingMore(t *testing.T) {
 	}
 }
 
+// A process that was paused wakes up after the end of its migration.
+func TestWhatALateHolderCopiedIsCountedOnceTheMigrationIsOver(t *testing.T) {
+	t.Parallel()
+	for name, over := range map[string]bool{"over": true, "in other hands": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(map[string]string{"a": "aa", "b": "bb"})
+			b.source.Favorites = []string{"a"}
+			b.ledger.Over = over
+			ctx, cancel := context.WithCancelCause(t.Context())
+			b.target.After = func(string) error {
+				cancel(transfer.ErrLeaseLost)
+				return nil
+			}
+			if _, err := b.run(ctx); !errors.Is(err, transfer.ErrLeaseLost) {
+				t.Fatalf("error %v", err)
+			}
+			there, counted := b.target.Tree(), 0
+			for _, r := range b.ledger.Results() {
+				if r.Outcome == transfer.Done {
+					counted++
+				}
+			}
+			want := 0
+			if over {
+				want = len(there)
+			}
+			if counted != want || len(there) == 0 {
+				t.Errorf("%d files counted, want %d: the target has %v", counted, want, there)
+			}
+		})
+	}
+}
+
 // A process that was paused wakes up with its lease lost and a bad copy of its own in
 // the target. The next holder may have found this very copy.
 func TestALostLeaseRemovesNothing(t *testing.T) {

@@ -57,6 +57,7 @@ const (
 	ReasonNewer         Reason = "newer"          // changed in the source since an earlier migration
 	ReasonEdited        Reason = "edited"         // changed in the target since an earlier migration
 	ReasonWithdrawn     Reason = "withdrawn"      // the tracking document is gone or final
+	ReasonDeleting      Reason = "deleting"       // the source is being deleted
 	ReasonAlreadyActive Reason = "already_active" // another migration of the instance is active
 	ReasonInternal      Reason = "internal"       // our own fault
 )
@@ -84,6 +85,7 @@ var messages = map[Reason]string{
 	ReasonNewer:         "The file changed on the Nextcloud since an earlier migration. Its copy in the Cozy was left as it is.",
 	ReasonEdited:        "The file was changed in the Cozy since an earlier migration, and was left as it is.",
 	ReasonWithdrawn:     "The migration was withdrawn.",
+	ReasonDeleting:      "The files on the Nextcloud are being deleted.",
 	ReasonAlreadyActive: "A Nextcloud migration is already in progress.",
 	ReasonInternal:      "An unexpected error happened. Please contact the support.",
 }

@@ -44,6 +44,9 @@ type Ledger interface {
 	// Record writes the results of files together. A result for a file that has
 	// one already changes nothing and is not counted again.
 	Record(ctx context.Context, results []Result) error
+	// RecordLate writes those that were copied under a term that is over, where the
+	// migration is over too; else it returns ErrLeaseLost.
+	RecordLate(ctx context.Context, results []Result) error
 }
 
 // Folder is a folder of the ledger whose listing is still to be read.

@@ -20,7 +20,10 @@ func (r *run) mark(ctx context.Context, f File, res *Result) (*Error, error) {
 	if marks.none() {
 		return nil, nil
 	}
-	failure, err := r.retry(ctx, func() error { return mark(ctx, res.TargetID, marks) })
+	// The file is there: where the slice is cut short, it gets its marks and its row yet.
+	marking, done := cutting(ctx, func() bool { return true })
+	defer done()
+	failure, err := r.retry(marking, func() error { return mark(marking, res.TargetID, marks) })
 	if err == nil && failure != nil && r.outcome(failure, f.Attempts) == Failed {
 		res.note(noteUnmarked)
 		return nil, nil

@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -24,6 +25,9 @@ func (r *run) record(ctx context.Context) error {
 	flush := func() {
 		if len(batch) > 0 && failed == nil {
 			failed = r.write(ctx, batch)
+		}
+		if errors.Is(failed, ErrLeaseLost) {
+			r.late(ctx, batch)
 		}
 		batch = batch[:0]
 		age.Stop()
@@ -62,6 +66,23 @@ func (r *run) write(ctx context.Context, batch []Result) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
 	defer cancel()
 	return r.store(last, batch)
+}
+
+// late records what this holder copied after its term: it was paused, say, while whole
+// bodies were on their way. Before the migration is over its next holder finds those
+// files by their content; afterwards nobody looks.
+func (r *run) late(ctx context.Context, batch []Result) {
+	done := slices.DeleteFunc(slices.Clone(batch), func(res Result) bool { return res.Outcome != Done })
+	if len(done) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
+	defer cancel()
+	// If we stop here, the files are in the target and counted by nobody.
+	_, err := retryLedger(ctx, func() (struct{}, error) { return struct{}{}, r.cfg.Ledger.RecordLate(ctx, done) })
+	if err != nil && !errors.Is(err, ErrLeaseLost) {
+		r.cfg.Logger.WarnContext(ctx, "files that came after the end are not counted", "files", len(done), "error", err)
+	}
 }
 
 func (r *run) store(ctx context.Context, batch []Result) error {

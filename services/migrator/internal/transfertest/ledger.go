@@ -15,6 +15,8 @@ type Ledger struct {
 	// Fault is asked before each call ("folders", "files", "page", "folder",
 	// "copied", "suspect", "record"); an error is the call's answer.
 	Fault func(call string) error
+	// Over: the migration has ended.
+	Over bool
 	// Before is the ledger of an earlier migration of the same account.
 	Before *Ledger
 
@@ -268,6 +270,20 @@ func (l *Ledger) Record(_ context.Context, results []transfer.Result) error {
 	if err := l.fault("record"); err != nil {
 		return err
 	}
+	l.record(results)
+	return nil
+}
+
+// RecordLate implements transfer.Ledger.
+func (l *Ledger) RecordLate(_ context.Context, results []transfer.Result) error {
+	if !l.Over {
+		return transfer.ErrLeaseLost
+	}
+	l.record(results)
+	return nil
+}
+
+func (l *Ledger) record(results []transfer.Result) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, r := range results {
@@ -277,5 +293,4 @@ func (l *Ledger) Record(_ context.Context, results []transfer.Result) error {
 			f.Attempts = r.File.Attempts + 1
 		}
 	}
-	return nil
 }

@@ -282,6 +282,11 @@ func (s *sides) WriteTracking(ctx context.Context, _ string, update func(context
 	return nil
 }
 
+func (s *sides) Deleting(context.Context) (bool, error) {
+	doc := s.tracking()
+	return doc.SourceDeleting(time.Now()), nil
+}
+
 func (s *sides) tracking() contract.Tracking {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -47,6 +47,9 @@ func (m mirror) write(ctx context.Context, id string) error {
 		return nil
 	})
 	gone := errors.Is(err, ErrNoDocument)
+	if errors.Is(err, errDocumentHeld) {
+		return nil // it stays behind, and is tried again
+	}
 	if err != nil && !gone && !errors.Is(err, errDocumentFinal) {
 		return err
 	}
@@ -62,6 +65,10 @@ func (m mirror) write(ctx context.Context, id string) error {
 	return nil
 }
 
+// errDocumentHeld: a trigger deletes what a migration copied that a retry has opened
+// again. Whichever writes the document first goes on, and the other one waits.
+var errDocumentHeld = errors.New("the source is being deleted")
+
 // errDocumentFinal: the document has a final state already, and keeps it.
 var errDocumentFinal = errors.New("the tracking document is final")
 
@@ -71,8 +78,13 @@ func (m mirror) apply(ctx context.Context, id string, doc *contract.Tracking) (t
 	if err != nil {
 		return s, err
 	}
-	if doc.Status.Final() && string(doc.Status) != string(s.State) && !reopened(s.Migration, doc) {
-		return s, errDocumentFinal
+	if doc.Status.Final() && string(doc.Status) != string(s.State) {
+		switch {
+		case !reopened(s.Migration, doc):
+			return s, errDocumentFinal
+		case doc.SourceDeleting(time.Now()):
+			return s, errDocumentHeld
+		}
 	}
 	failed, err := m.ledger.Notices(ctx, id, transfer.Failed, contract.MaxListed)
 	if err != nil {

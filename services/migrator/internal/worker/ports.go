@@ -77,6 +77,8 @@ type Instance interface {
 	// returns an error ends it without a write, with that error. Fields that
 	// contract.Tracking does not name are kept.
 	WriteTracking(ctx context.Context, id string, update func(context.Context, *contract.Tracking) error) error
+	// Deleting says whether the source of a migration of the instance is being deleted.
+	Deleting(ctx context.Context) (bool, error)
 	// Target opens the folder at targetDir, which is made where it is missing.
 	Target(ctx context.Context, targetDir string) (target transfer.Target, folderID string, err error)
 	// Room is how many bytes the instance takes on; limited is false when it has

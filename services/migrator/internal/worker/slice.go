@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"example.org/ncm/pkg/contract"
 	"example.org/ncm/pkg/failpoint"
 	"example.org/ncm/pkg/tracing"
 	"example.org/ncm/services/migrator/internal/transfer"
@@ -186,7 +187,7 @@ func (w *Worker) open(ctx context.Context, lease transfer.Lease) (transfer.Confi
 	if err != nil {
 		return none, err
 	}
-	doc, err := instance.Tracking(ctx, lease.ID)
+	doc, err := w.tracking(ctx, instance, lease)
 	switch {
 	case errors.Is(err, ErrNoDocument) || err == nil && doc.Status.Final() && !reopened(lease.Migration, &doc):
 		// The trigger gave it up, or the user removed it: the document decides.
@@ -225,6 +226,35 @@ func (w *Worker) open(ctx context.Context, lease transfer.Lease) (transfer.Confi
 		_, id, err := instance.Target(ctx, doc.TargetDir)
 		return id, err
 	}}, nil
+}
+
+// tracking reads the document. That of a migration that was opened again has to say so
+// before the source is looked at: a trigger that deletes sources writes a document first
+// and looks for active ones then, so that one of the two sees the other.
+func (w *Worker) tracking(ctx context.Context, instance Instance, lease transfer.Lease) (contract.Tracking, error) {
+	doc, err := instance.Tracking(ctx, lease.ID)
+	if err != nil || !lease.Started && lease.ReopenedFrom == "" {
+		return doc, err // the trigger has looked
+	}
+	if doc.Status.Final() && reopened(lease.Migration, &doc) {
+		// If we stop here, the ledger has a migration that goes on, and its document still
+		// an end: whoever claims it next comes here again.
+		failpoint.Here(failpoint.Reopened)
+		if err := w.mirror.write(ctx, lease.ID); err != nil {
+			return doc, err
+		}
+		if doc, err = instance.Tracking(ctx, lease.ID); err != nil {
+			return doc, err
+		}
+	}
+	deleting, err := instance.Deleting(ctx)
+	if err == nil && (deleting || doc.SourceDeleting(time.Now())) {
+		err = &transfer.Error{
+			Side: transfer.SideSource, Class: transfer.Again, Reason: transfer.ReasonDeleting,
+			Err: errors.New("a trigger deletes it"),
+		}
+	}
+	return doc, err
 }
 
 // fits makes sure before the first slice that the source has room in the target.

@@ -133,6 +133,15 @@ func TestASliceEndsAsItsWorkDid(t *testing.T) {
 			},
 			settled{State: transfer.StateFailed, Reason: transfer.ReasonWithdrawn},
 		},
+		"opened again while its source is being deleted": {
+			func(l *ledger, s *sides) {
+				l.lease.ReopenedFrom, l.snapshot.ReopenedFrom = transfer.StateCompleted, transfer.StateCompleted
+				l.snapshot.State, s.doc.Status = transfer.StateRunning, contract.StatusCompleted
+				now := time.Now()
+				s.doc.SourceDeletingAt = &now
+			},
+			settled{Wait: 5 * time.Second, Pauses: 1, Reason: transfer.ReasonDeleting},
+		},
 		"canceled while it runs": {
 			func(l *ledger, s *sides) {
 				hung(s)

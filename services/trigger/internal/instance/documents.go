@@ -18,7 +18,6 @@ type document struct {
 	contract.Tracking
 	CreatedAt   *time.Time `json:"created_at,omitempty"`
 	RequestedAt *time.Time `json:"requested_at,omitempty"`
-	DeletingAt  *time.Time `json:"source_deleting_at,omitempty"`
 	SourceURL   string     `json:"source_url,omitempty"`
 	SourceUser  string     `json:"source_user_id,omitempty"`
 }
@@ -30,14 +29,13 @@ func (d document) domain(ref cozy.Ref) request.Document {
 		Tracking:    d.Tracking,
 		CreatedAt:   d.CreatedAt,
 		RequestedAt: d.RequestedAt,
-		DeletingAt:  d.DeletingAt,
 		Source:      request.Source{URL: d.SourceURL, UserID: d.SourceUser},
 	}
 }
 
 func stored(d request.Document) document {
 	return document{
-		Tracking: d.Tracking, CreatedAt: d.CreatedAt, RequestedAt: d.RequestedAt, DeletingAt: d.DeletingAt,
+		Tracking: d.Tracking, CreatedAt: d.CreatedAt, RequestedAt: d.RequestedAt,
 		SourceURL: d.Source.URL, SourceUser: d.Source.UserID,
 	}
 }
@@ -58,7 +56,7 @@ func brief() []string {
 func (s *Store) Active(ctx context.Context, instance string) ([]request.Document, error) {
 	found, err := s.withStatus(ctx, instance, contract.StatusPending, contract.StatusRunning, contract.StatusCompleted)
 	return slices.DeleteFunc(found, func(d request.Document) bool {
-		return d.Status.Final() && d.DeletingAt == nil
+		return d.Status.Final() && d.SourceDeletingAt == nil
 	}), err
 }
 

@@ -290,10 +290,10 @@ func TestChangeTakesAwayWhatIsEmptied(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := store.Change(t.Context(), alice, "m", func(d *request.Document) error {
-		if d.DeletingAt == nil {
+		if d.SourceDeletingAt == nil {
 			t.Error("the field is not read")
 		}
-		d.DeletingAt = nil
+		d.SourceDeletingAt = nil
 		return nil
 	})
 	if err != nil {

@@ -18,8 +18,6 @@ type Document struct {
 	// RequestedAt is when its message was last about to be published, or, for
 	// a document of another service, when a trigger first met it.
 	RequestedAt *time.Time
-	// DeletingAt is when a trigger that deletes the source last said so.
-	DeletingAt *time.Time
 	// Source is whose files are copied; zero in documents of other services.
 	Source Source
 }
@@ -73,18 +71,13 @@ func (d *Document) stuck(now time.Time) bool {
 	}
 }
 
-// deleting says whether a living process deletes the source of the document.
-func (d *Document) deleting(now time.Time) bool {
-	return d.DeletingAt != nil && now.Sub(*d.DeletingAt) < holdFor
-}
-
 // inTheWay returns the conflict that an active document is to a new migration,
 // or nil.
 func (d *Document) inTheWay(now time.Time) error {
 	switch {
 	case !d.Status.Final():
 		return conflict()
-	case d.deleting(now):
+	case d.SourceDeleting(now):
 		return refused("the source of a nextcloud migration is being deleted, please retry later")
 	default:
 		return nil

@@ -106,7 +106,7 @@ func (f *fakeDocuments) Active(context.Context, string) ([]request.Document, err
 	defer f.mu.Unlock()
 	var active []request.Document
 	for _, d := range f.docs {
-		if !d.Status.Final() || d.DeletingAt != nil {
+		if !d.Status.Final() || d.SourceDeletingAt != nil {
 			active = append(active, d)
 		}
 	}

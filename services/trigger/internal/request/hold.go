@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"example.org/ncm/pkg/contract"
 )
 
-// A deletion holds its document: DeletingAt is when its process last said that
+// A deletion holds its document: SourceDeletingAt is when its process last said that
 // it is alive. Until that is holdFor ago no other process deletes the source and
 // no migration of the instance starts.
 const (
-	holdFor   = time.Minute
+	holdFor   = contract.DeletionHold
 	holdRenew = 15 * time.Second
 	// holdTrust is how long a process relies on its hold after it last renewed
 	// it; the rest is for requests in hand.
@@ -50,9 +52,11 @@ func (d *Desk) takeHold(ctx context.Context, instance, id string) (*hold, error)
 	defer cancel()
 	err := h.write(ctx, func(document *Document) error {
 		switch {
+		case document.Status != contract.StatusCompleted:
+			return conflict() // it was opened again since
 		case document.SourceDeletedAt != nil:
 			return alreadyDeleted()
-		case document.deleting(time.Now()):
+		case document.SourceDeleting(time.Now()):
 			return beingDeleted()
 		}
 		return nil
@@ -71,7 +75,7 @@ func (h *hold) write(ctx context.Context, check func(*Document) error) error {
 			return err
 		}
 		at = time.Now().UTC()
-		document.DeletingAt = &at
+		document.SourceDeletingAt = &at
 		return nil
 	})
 	if err != nil {
@@ -83,7 +87,7 @@ func (h *hold) write(ctx context.Context, check func(*Document) error) error {
 
 // own returns errHoldLost for a document that another process holds.
 func (h *hold) own(document *Document) error {
-	if !h.at.Equal(instant(document.DeletingAt)) {
+	if !h.at.Equal(instant(document.SourceDeletingAt)) {
 		return errHoldLost
 	}
 	return nil
@@ -152,7 +156,7 @@ func (h *hold) end(ctx context.Context, change func(*Document)) error {
 		if err := h.own(document); err != nil {
 			return err
 		}
-		document.DeletingAt = nil
+		document.SourceDeletingAt = nil
 		change(document)
 		return nil
 	})

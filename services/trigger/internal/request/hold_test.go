@@ -28,7 +28,7 @@ func wantMessage(t *testing.T, err error, want string) {
 // held is when the document last said that its source is being deleted.
 func (w *world) held() *time.Time {
 	d, _ := w.docs.get("m1")
-	return d.DeletingAt
+	return d.SourceDeletingAt
 }
 
 func TestADeletionKeepsNewMigrationsAndOtherProcessesAway(t *testing.T) {
@@ -105,7 +105,7 @@ func TestAHoldOutlivesItsProcessByAMinute(t *testing.T) {
 		t.Run(c.age.String(), func(t *testing.T) {
 			t.Parallel()
 			w := eraseWorld(t, "/", "a")
-			w.change(func(d *request.Document) { d.DeletingAt = ago(c.age) })
+			w.change(func(d *request.Document) { d.SourceDeletingAt = ago(c.age) })
 			if c.held {
 				wantMessage(t, w.erase(t.Context()), beingDeleted)
 				_, err := w.start(t.Context())
@@ -116,7 +116,7 @@ func TestAHoldOutlivesItsProcessByAMinute(t *testing.T) {
 				t.Errorf("start: %v", err)
 			}
 			w = eraseWorld(t, "/", "a")
-			w.change(func(d *request.Document) { d.DeletingAt = ago(c.age) })
+			w.change(func(d *request.Document) { d.SourceDeletingAt = ago(c.age) })
 			if err := w.erase(t.Context()); err != nil || !w.stamped() {
 				t.Errorf("delete: %v", err)
 			}
@@ -144,7 +144,7 @@ func TestADeletionEndsWithItsHold(t *testing.T) {
 	t.Parallel()
 	for name, lose := range map[string]func(w *world, away *atomic.Bool){
 		"taken over": func(w *world, _ *atomic.Bool) {
-			w.change(func(d *request.Document) { d.DeletingAt = ago(0) })
+			w.change(func(d *request.Document) { d.SourceDeletingAt = ago(0) })
 		},
 		"not to be renewed": func(_ *world, away *atomic.Bool) { away.Store(true) },
 	} {
@@ -188,7 +188,7 @@ func TestADeletionThatLostItsHoldAtTheEndStampsNothing(t *testing.T) {
 	t.Parallel()
 	w := eraseWorld(t, "/", "a")
 	w.sources.onTrash = func() error {
-		w.change(func(d *request.Document) { d.DeletingAt = ago(0) })
+		w.change(func(d *request.Document) { d.SourceDeletingAt = ago(0) })
 		return nil
 	}
 	wantMessage(t, w.erase(t.Context()), beingDeleted)

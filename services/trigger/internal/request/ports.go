@@ -111,7 +111,7 @@ type Accounts interface {
 // Documents keeps the tracking documents. Safe for concurrent use.
 type Documents interface {
 	// Active returns the documents that are pending or running, among them all
-	// whose creation was answered before the call, and those with a DeletingAt.
+	// whose creation was answered before the call, and those with a SourceDeletingAt.
 	// Errors, Skipped and Progress of what it returns are not filled.
 	Active(ctx context.Context, instance string) ([]Document, error)
 	// Get returns a document, or ErrNotFound.
