@@ -162,42 +162,73 @@ func (b *bundler) alone(ctx context.Context, files []File) error {
 	return nil
 }
 
-// fetch hands out what an archive brings, and leaves the rest to requests of its
-// own. What is wrong with the source or a file shows there, so no error of an
-// archive is anybody's fault here.
+// fetch hands out what archives bring, and leaves the rest to requests of its
+// own.
+//
+// What is left of an archive that breaks off is asked for together once more, but
+// for the first file of it: several readers at once make a Nextcloud take a folder
+// for locked now and then, in the middle of an archive. A further time only where
+// the last one was worth it.
 func (b *bundler) fetch(ctx context.Context, files []File) error {
+	for again := false; ; again = true {
+		contents, came, broke, err := b.archive(ctx, files)
+		if err != nil {
+			return err
+		}
+		var rest []File
+		for i, f := range files {
+			if contents[i] == nil {
+				rest = append(rest, f)
+				continue
+			}
+			if err := b.hand(ctx, newJob(f, contents[i])); err != nil {
+				return err
+			}
+			contents[i] = nil
+		}
+		worth := came >= bundleLeast || !again && b.failures.Load() < archiveFailures
+		if !broke || !worth || len(rest) <= bundleLeast {
+			return b.alone(ctx, rest)
+		}
+		if err := b.alone(ctx, rest[:1]); err != nil {
+			return err
+		}
+		files = rest[1:]
+	}
+}
+
+// archive reads one archive when the source has a place for it, and says whether
+// it broke off. What is wrong with the source or a file shows where it is asked for
+// alone, so no error of an archive is anybody's fault here.
+func (b *bundler) archive(ctx context.Context, files []File) (contents [][]byte, came int, broke bool, err error) {
 	place, err := b.place(ctx, b.sourcePace, 0)
 	if err != nil {
-		return err
+		return nil, 0, false, err
 	}
-	contents := make([][]byte, len(files))
+	contents = make([][]byte, len(files))
 	started := time.Now()
-	got, err := b.read(ctx, files, contents)
+	came, cause := b.read(ctx, files, contents)
 	place.release(0)
-	if e := (*Error)(nil); errors.As(err, &e) && e.Throttled {
+	var e *Error
+	broke = errors.As(cause, &e) && e.Reason == ReasonIncomplete
+	if e != nil && e.Throttled {
 		b.sourcePace.Busy()
 	}
-	b.cfg.Metrics.Archived(len(files), got, time.Since(started))
+	b.cfg.Metrics.Archived(len(files), came, time.Since(started))
 	switch {
 	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case errors.Is(err, ErrNoArchives):
+		return nil, 0, false, context.Cause(ctx)
+	case errors.Is(cause, ErrNoArchives):
 		b.failures.Store(archiveFailures)
-	case got == 0:
+	case came == 0:
 		b.failures.Add(1)
 	default:
 		b.failures.Store(0)
 	}
-	if err != nil {
-		b.cfg.Logger.DebugContext(ctx, "archive did not bring all", "folder", files[0].FolderID, "files", len(files), "came", got, "error", err)
+	if cause != nil {
+		b.cfg.Logger.DebugContext(ctx, "archive did not bring all", "folder", files[0].FolderID, "files", len(files), "came", came, "error", cause)
 	}
-	for i, f := range files {
-		if err := b.hand(ctx, newJob(f, contents[i])); err != nil {
-			return err
-		}
-		contents[i] = nil
-	}
-	return nil
+	return contents, came, broke, nil
 }
 
 // read fills contents from one archive. Nothing is uploaded before the archive is

@@ -66,6 +66,33 @@ func TestWhatAnArchiveDoesNotBringComesAlone(t *testing.T) {
 	}
 }
 
+func TestTheRestOfAnArchiveThatBreaksOffComesTogether(t *testing.T) {
+	t.Parallel()
+	files := small(60)
+	b, a := archives(files)
+	var broken atomic.Bool
+	a.Spoil = func(file, content string) (string, bool) {
+		if file == "small/020" {
+			broken.Store(true)
+		}
+		return content, b.source.Calls("archive", "small") > 1 || !broken.Load()
+	}
+	a.After = func(string) error {
+		if b.source.Calls("archive", "small") > 1 {
+			return nil
+		}
+		return transfertest.Again(transfer.SideSource, transfer.ReasonIncomplete)
+	}
+	b.mustEnd(t, transfer.Complete)
+	b.mustHave(t, withFolders(files))
+	if n := b.source.Calls("open", "small/020"); n != 1 || b.opens(files) != 3 {
+		t.Errorf("%d files were asked for alone, want the large ones and the one at the break (%d times)", b.opens(files), n)
+	}
+	if n := b.source.Calls("archive", "small"); n != 2 {
+		t.Errorf("%d archives, want the one that broke off and one for the rest", n)
+	}
+}
+
 func TestAFolderThatChangesIsNotBelievedToBeOfOneMoment(t *testing.T) {
 	t.Parallel()
 	files := small(100)
