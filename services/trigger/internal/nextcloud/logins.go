@@ -64,9 +64,12 @@ func (l *Logins) Check(ctx context.Context, account contract.AccountAuth) (userI
 		return "", badCredentials(res.Body)
 	case http.StatusTooManyRequests:
 		return "", throttled()
-	default:
-		return "", unreachable(fmt.Sprintf("unexpected status %d from nextcloud cloud/user probe", res.StatusCode), nil)
+	case http.StatusServiceUnavailable:
+		if res.Header.Get("X-Nextcloud-Maintenance-Mode") == "1" {
+			return "", unreachable("it is in maintenance, please retry when it is back", nil)
+		}
 	}
+	return "", unreachable(fmt.Sprintf("unexpected status %d from nextcloud cloud/user probe", res.StatusCode), nil)
 }
 
 // ocs is a request to the API that is not about files.

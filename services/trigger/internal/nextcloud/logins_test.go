@@ -14,6 +14,7 @@ import (
 
 	"example.org/ncm/pkg/contract"
 	"example.org/ncm/pkg/egress"
+	"example.org/ncm/pkg/nextcloudtest"
 	"example.org/ncm/services/trigger/internal/nextcloud"
 	"example.org/ncm/services/trigger/internal/request"
 )
@@ -114,7 +115,7 @@ func TestCheckReadsTheAnswer(t *testing.T) {
 		"997 in a 200":       {200, `{"ocs":{"meta":{"statuscode":997},"data":[]}}`, request.CodeBadCredentials, credentials},
 		"throttled":          {429, `{"ocs":{"meta":{"statuscode":429},"data":[]}}`, request.CodeUnreachable, prefix + "it refuses logins for now because of too many attempts, please retry in half an hour"},
 		"server error":       {500, ``, request.CodeUnreachable, prefix + "unexpected status 500 from nextcloud cloud/user probe"},
-		"maintenance":        {503, `{}`, request.CodeUnreachable, prefix + "unexpected status 503 from nextcloud cloud/user probe"},
+		"unavailable":        {503, `{}`, request.CodeUnreachable, prefix + "unexpected status 503 from nextcloud cloud/user probe"},
 		"a web page":         {200, `<!DOCTYPE html>`, request.CodeUnreachable, noNextc},
 		"other JSON":         {200, `{"hello":"world"}`, request.CodeUnreachable, noNextc},
 		"not even an object": {200, `[]`, request.CodeUnreachable, noNextc},
@@ -164,6 +165,14 @@ func TestCheckFollowsRedirectsOnlyWithinTheOrigin(t *testing.T) {
 		t.Errorf("another origin was asked, with authorization %q", header)
 	default:
 	}
+}
+
+func TestCheckTellsMaintenance(t *testing.T) {
+	t.Parallel()
+	server := nextcloudtest.New(nextcloudtest.Config{Dir: t.TempDir()})
+	server.SetMaintenance(true)
+	_, err := check(t, newLogins(t, false), serve(t, server.ServeHTTP)+"/")
+	wantRefusal(t, err, request.CodeUnreachable, prefix+"it is in maintenance, please retry when it is back")
 }
 
 // One wording, so that nobody learns what is behind a firewall.
