@@ -70,34 +70,31 @@ func (c *cloudery) Token(ctx context.Context, host, _ string) (string, error) {
 	return checkToken(issued.Token)
 }
 
-// NewAdmin is a source that asks the stack's admin API for tokens that live ttl.
-// They are not cached: wrap it in Cached.
-func NewAdmin(client *http.Client, baseURL, user, password, scope string, ttl time.Duration) TokenSource {
+// NewAdmin is a source that asks the stack's admin API. Its tokens live half an
+// hour and are not cached: wrap it in Cached.
+func NewAdmin(client *http.Client, baseURL, user, password, scope string) TokenSource {
 	return &admin{
 		http:     withoutRedirects(client),
 		base:     strings.TrimRight(baseURL, "/"),
 		user:     user,
 		password: password,
 		scope:    scope,
-		ttl:      ttl,
 	}
 }
 
 type admin struct {
 	http                        *http.Client
 	base, user, password, scope string
-	ttl                         time.Duration
 }
 
 func (a *admin) Token(ctx context.Context, host, _ string) (string, error) {
+	// No Expire: the stack counts it back from 24 hours, and holds a token without a
+	// session to 30 minutes, so that one asked for half an hour would be born expired.
 	query := url.Values{
 		"Domain":   {host},
 		"Audience": {audience},
 		"Scope":    {a.scope},
 		"Subject":  {subject},
-	}
-	if a.ttl > 0 {
-		query.Set("Expire", a.ttl.String())
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.base+"/instances/token?"+query.Encode(), http.NoBody)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"example.org/ncm/pkg/cozy"
 	"example.org/ncm/pkg/cozytest"
@@ -24,7 +23,7 @@ func simulate(t *testing.T) (*cozytest.Stack, *cozytest.Instance, *cozy.Instance
 	s := httptest.NewServer(sim)
 	t.Cleanup(s.Close)
 	client := clientTo(t, s)
-	tokens := cozy.NewAdmin(client, "http://"+adminHost, "admin", "pw", "io.cozy.files io.cozy.accounts io.cozy.nextcloud.migrations io.cozy.settings", 30*time.Minute)
+	tokens := cozy.NewAdmin(client, "http://"+adminHost, "admin", "pw", "io.cozy.files io.cozy.accounts io.cozy.nextcloud.migrations io.cozy.settings")
 	stack := cozy.New(cozy.Config{HTTP: client, Scheme: "http", Tokens: cozy.Cached(tokens)})
 	return sim, inst, stack.Instance(host)
 }

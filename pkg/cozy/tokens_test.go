@@ -236,13 +236,13 @@ func TestClouderyIsAskedAsRecorded(t *testing.T) {
 func TestAdminIsAskedAsRecorded(t *testing.T) {
 	t.Parallel()
 	s := script(t, answer{200, nil, "tok\n"})
-	source := cozy.NewAdmin(s.Client(), s.URL, "admin", "pw", "io.cozy.files io.cozy.accounts", 30*time.Minute)
+	source := cozy.NewAdmin(s.Client(), s.URL, "admin", "pw", "io.cozy.files io.cozy.accounts")
 	token, err := source.Token(t.Context(), "alice.localhost:8080", "")
 	if token != "tok" || err != nil {
 		t.Fatalf("got %q, %v", token, err)
 	}
 	want := []request{{
-		Line: "POST /instances/token?Audience=app&Domain=alice.localhost%3A8080&Expire=30m0s" +
+		Line: "POST /instances/token?Audience=app&Domain=alice.localhost%3A8080" +
 			"&Scope=io.cozy.files+io.cozy.accounts&Subject=settings",
 		Host: s.Listener.Addr().String(), Auth: "Basic YWRtaW46cHc=",
 	}}

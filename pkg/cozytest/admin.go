@@ -67,19 +67,34 @@ func (s *Stack) answerAdminToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	o := TokenOptions{Audience: Audience(q.Get("Audience")), Subject: q.Get("Subject"), Scope: q.Get("Scope")}
-	if text := q.Get("Expire"); text != "" {
-		ttl, err := time.ParseDuration(text)
-		if err != nil {
-			writePlain(out, http.StatusBadRequest, "Expire is not a duration")
-			return
-		}
-		o.TTL = ttl
-	}
 	if o.Audience = audienceOf(string(o.Audience)); o.Audience == "" {
 		writePlain(out, http.StatusBadRequest, "Unknown audience")
 		return
 	}
+	o.TTL = s.issuedTTL(o.Audience, q.Get("Expire"))
 	writePlain(out, http.StatusOK, inst.MintToken(o))
+}
+
+// issuedTTL is the life of a token of the admin API. No session goes with it, so an
+// app's is checked as if it were a konnector's; Expire dates it back from the 24 hours
+// of an app with a session all the same, and one of less than 23.5 hours is born
+// expired. What is no duration is passed over.
+func (s *Stack) issuedTTL(audience Audience, expire string) time.Duration {
+	ttl := otherTokenTTL
+	if s.config.TokenTTL != 0 {
+		ttl = s.config.TokenTTL
+	}
+	asked, err := time.ParseDuration(expire)
+	if err != nil || asked == 0 {
+		return ttl
+	}
+	if audience != AudienceApp {
+		return asked
+	}
+	if ttl += asked - appTokenTTL; ttl == 0 {
+		ttl = -1
+	}
+	return ttl
 }
 
 // audienceOf understands the names that the stack's own tools use.

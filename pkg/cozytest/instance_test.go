@@ -105,7 +105,7 @@ func TestAdminAPIGivesTokens(t *testing.T) {
 		{"wrong", "Domain=" + host, http.StatusUnauthorized},
 		{"pw", "Domain=nobody.example", http.StatusNotFound},
 		{"pw", "Domain=" + host + "&Audience=moon", http.StatusBadRequest},
-		{"pw", "Domain=" + host + "&Expire=soon", http.StatusBadRequest},
+		{"pw", "Domain=" + host + "&Expire=soon", http.StatusOK},
 		{"pw", "Domain=" + host + "&Audience=app&Subject=settings&Scope=io.cozy.files&Expire=5m", http.StatusOK},
 	} {
 		if got := ask(c.password, c.query).Code; got != c.status {
@@ -116,6 +116,34 @@ func TestAdminAPIGivesTokens(t *testing.T) {
 	b.expect(http.StatusOK, http.MethodGet, inRoot, "")
 	if b.stack.Count("POST /instances/token") != 6 {
 		t.Errorf("stats %v", b.stack.Stats())
+	}
+}
+
+// As a real stack does it.
+func TestAnAppsTokenOfTheAdminAPILivesHalfAnHour(t *testing.T) {
+	t.Parallel()
+	b := setup(t, cozytest.Config{AdminUser: "root", AdminPassword: "pw"}, cozytest.InstanceOptions{})
+	for query, status := range map[string]int{
+		"Audience=app&Subject=settings":                  http.StatusOK,
+		"Audience=app&Subject=settings&Expire=30m0s":     http.StatusBadRequest,
+		"Audience=app&Subject=settings&Expire=23h29m":    http.StatusBadRequest,
+		"Audience=app&Subject=settings&Expire=24h":       http.StatusOK,
+		"Audience=konnector&Subject=nextcloud&Expire=5m": http.StatusOK,
+		"Audience=cli&Scope=io.cozy.files&Expire=5m":     http.StatusOK,
+		"Audience=cli&Scope=io.cozy.files&Expire=-5m":    http.StatusBadRequest,
+	} {
+		request := httptest.NewRequest(http.MethodPost, "/instances/token?Domain="+host+"&"+query, nil)
+		request.SetBasicAuth("root", "pw")
+		out := httptest.NewRecorder()
+		b.stack.AdminHandler().ServeHTTP(out, request)
+		use := httptest.NewRequest(http.MethodGet, inRoot, nil)
+		use.Host = host
+		use.Header.Set("Authorization", "Bearer "+out.Body.String())
+		used := httptest.NewRecorder()
+		b.stack.ServeHTTP(used, use)
+		if out.Code != http.StatusOK || used.Code != status {
+			t.Errorf("%s: %d, and %d in use, want %d", query, out.Code, used.Code, status)
+		}
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"time"
 
 	"example.org/ncm/pkg/config"
 	"example.org/ncm/pkg/cozy"
@@ -26,7 +25,6 @@ type Settings struct {
 	StackAdminURL      string        `envconfig:"STACK_ADMIN_URL" desc:"admin API of the stack, issues tokens for instances"`
 	StackAdminUser     string        `envconfig:"STACK_ADMIN_USER" default:"admin" desc:"user of STACK_ADMIN_URL"`
 	StackAdminPassword config.Secret `envconfig:"STACK_ADMIN_PASSWORD" desc:"password of STACK_ADMIN_URL"`
-	TokenTTL           time.Duration `envconfig:"TOKEN_TTL" default:"30m" desc:"life of the tokens asked of STACK_ADMIN_URL"`
 	DevToken           config.Secret `envconfig:"DEV_TOKEN" desc:"one fixed token for all instances, for development only"`
 }
 
@@ -103,7 +101,7 @@ func (s *Settings) tokens(client *http.Client, scope string) cozy.TokenSource {
 	case s.ClouderyURL != "":
 		return cozy.Cached(cozy.NewCloudery(client, s.ClouderyURL, s.ClouderyToken.Reveal(), scope))
 	case s.StackAdminURL != "":
-		return cozy.Cached(cozy.NewAdmin(client, s.StackAdminURL, s.StackAdminUser, s.StackAdminPassword.Reveal(), scope, s.TokenTTL))
+		return cozy.Cached(cozy.NewAdmin(client, s.StackAdminURL, s.StackAdminUser, s.StackAdminPassword.Reveal(), scope))
 	default:
 		return cozy.Static(s.DevToken.Reveal())
 	}

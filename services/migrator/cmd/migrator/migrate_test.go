@@ -93,7 +93,7 @@ func newWorldOn(t *testing.T, ledger *postgres.Ledger) *world {
 		Settings: stack.Settings{
 			InstanceSuffixes: []string{".cozy.test"}, InstanceScheme: "http",
 			StackAddress:  []string{".cozy.test=" + target.Listener.Addr().String()},
-			StackAdminURL: admin.URL, StackAdminUser: "admin", StackAdminPassword: "planted-admin-password", TokenTTL: time.Hour,
+			StackAdminURL: admin.URL, StackAdminUser: "admin", StackAdminPassword: "planted-admin-password",
 		},
 		Report:    string(worker.ReportNever),
 		Transfers: 8, Listers: 2, Requests: 16, AllowHTTP: true, AllowedRanges: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},

@@ -42,7 +42,7 @@ func setup(t *testing.T) bundle {
 	s := httptest.NewServer(sim)
 	t.Cleanup(s.Close)
 	client := clientTo(t, s)
-	tokens := cozy.NewAdmin(client, "http://"+adminHost, "admin", "pw", instance.Scope, 30*time.Minute)
+	tokens := cozy.NewAdmin(client, "http://"+adminHost, "admin", "pw", instance.Scope)
 	i := cozy.New(cozy.Config{HTTP: client, Scheme: "http", Tokens: cozy.Cached(tokens), Timeout: 5 * time.Second}).Instance(host)
 	return bundle{cozy: i, client: client, sim: sim, inst: inst, target: instance.NewTarget(i, nil), docs: instance.NewDocuments(i)}
 }
