@@ -134,7 +134,8 @@ func (d *DeadLetters) replay(ctx context.Context, out *session, raw *amqp.Delive
 
 // visit shows letters one by one and holds them all until the end, since one put
 // back at once might be the next to come. What was not acknowledged goes back
-// when the connection closes.
+// when the connection closes. Letters that come meanwhile are not visited: one that
+// is sent again may die again at once, for as long as anybody sends it.
 func (d *DeadLetters) visit(ctx context.Context, most int, show func(*amqp.Delivery, DeadLetter) error) error {
 	l, err := connect(ctx, d.endpoint)
 	if err != nil {
@@ -147,13 +148,16 @@ func (d *DeadLetters) visit(ctx context.Context, most int, show func(*amqp.Deliv
 	if err != nil {
 		return err
 	}
-	for range most {
+	for visited := 0; visited < most; visited++ {
 		raw, found, err := ch.Get(d.topology.DeadQueue, false)
 		if err != nil {
 			return fmt.Errorf("get from %s: %w", d.topology.DeadQueue, err)
 		}
 		if !found {
 			return nil
+		}
+		if visited == 0 {
+			most = min(most, 1+int(raw.MessageCount))
 		}
 		if err := show(&raw, newDeadLetter(&raw, d.topology.DeadQueue)); err != nil {
 			return err

@@ -98,6 +98,22 @@ func TestReplaySendsTheMessageAsItFirstWas(t *testing.T) {
 	}
 }
 
+func TestALetterThatDiesAgainIsSentOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.dead(t, "a", "b")
+	if err := b.admin.QueueBind(b.topology.DeadQueue, keyRequested, b.topology.Exchange, false, nil); err != nil {
+		t.Fatalf("bind queue: %v", err)
+	}
+
+	n, err := b.deadLetters(t).Replay(t.Context(), 100, func(queue.DeadLetter) bool { return true })
+
+	if n != 2 || err != nil {
+		t.Errorf("Replay = %d, %v; want 2", n, err)
+	}
+	b.letters(t, 2)
+}
+
 func TestReplayKeepsALetterThatNobodyTakes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
