@@ -103,7 +103,7 @@ CREATE TABLE folder (
     source_id    text        NOT NULL DEFAULT '',
     favorite     boolean     NOT NULL DEFAULT false,
     tags         text        NOT NULL DEFAULT '', -- one a line
-    etag         text        NOT NULL DEFAULT '', -- once listed: changes with every file in it
+    etag         text        NOT NULL DEFAULT '', -- when its listing began: changes with every file in it
     target_id    text, -- set once the folder is known to exist in the target
     target_name  text, -- where it differs from name
     state        text        NOT NULL DEFAULT 'pending'

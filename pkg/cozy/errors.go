@@ -50,6 +50,7 @@ const (
 	kindOther         kind = iota
 	kindAbsent             // the file, folder or document does not exist
 	kindInstanceGone       // the stack knows no instance of this host
+	kindBlocked            // the instance is blocked
 	kindAppMissing         // the token's application is not installed
 	kindTokenFault         // the token is missing, expired or not understood
 	kindTooLarge           // the file exceeds the quota or the stack's limit
@@ -90,9 +91,10 @@ func IsForbidden(err error) bool {
 	})
 }
 
-// IsBlocked says whether the instance exists and is blocked.
+// IsBlocked says whether the instance exists and is blocked. One that is being moved
+// or imported answers 503 without that word: it is busy, and comes back by itself.
 func IsBlocked(err error) bool {
-	return is(err, func(e *Error) bool { return e.Status == http.StatusPaymentRequired })
+	return is(err, func(e *Error) bool { return e.kind == kindBlocked })
 }
 
 // IsInstanceGone says whether the stack or the token source knows no such

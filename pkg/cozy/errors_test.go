@@ -69,6 +69,12 @@ func TestErrorsAreToldApartAsTheStackShapesThem(t *testing.T) {
 			"Blocked",
 			verdict{Blocked: true},
 		},
+		"blocked without a reason": {
+			answer{503, nil, `[{"status":"503","title":"Blocked","code":"UNKNOWN","detail":"The Twake is blocked for an unknown reason","source":{}}]`},
+			"Blocked",
+			verdict{Blocked: true},
+		},
+		"being moved": {answer{503, nil, `{"error":"The Twake requires a payment"}`}, "The Twake requires a payment", verdict{}},
 		"taken": {
 			answer{409, nil, `{"errors":[{"status":"409","title":"Conflict","detail":"mkdir /var/lib/cozy/storage/alice/x: file exists","source":{}}]}`},
 			"Conflict",

@@ -116,6 +116,8 @@ func kindOf(res *http.Response, said fault) kind {
 		return kindTokenFault
 	case http.StatusBadRequest:
 		return kindOfBadRequest(res.Header, said)
+	case http.StatusPaymentRequired:
+		return kindBlocked
 	case http.StatusNotFound:
 		return kindOfNotFound(said)
 	case http.StatusPreconditionFailed:
@@ -131,6 +133,11 @@ func kindOf(res *http.Response, said fault) kind {
 		}
 	case http.StatusInternalServerError:
 		return kindOfServerError(said)
+	case http.StatusServiceUnavailable:
+		// For want of a payment it is 402, for any other reason and for none it is this.
+		if said.shape == shapeAPI && said.code == "Blocked" {
+			return kindBlocked
+		}
 	}
 	return kindOther
 }

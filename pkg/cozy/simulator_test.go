@@ -167,8 +167,11 @@ func TestInstancesThatAreGoneOrBlockedOnTheSimulatedStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	inst.SetBlocked(true)
-	if _, err := i.FileByID(t.Context(), cozy.RootDirID); !cozy.IsBlocked(err) {
-		t.Errorf("blocked: %v", err)
+	for reason, blocked := range map[string]bool{"": true, cozytest.BlockedUnpaid: true, cozytest.BlockedMoving: false} {
+		inst.SetBlockingReason(reason)
+		if _, err := i.FileByID(t.Context(), cozy.RootDirID); cozy.IsBlocked(err) != blocked {
+			t.Errorf("blocked for %q: %v", reason, err)
+		}
 	}
 	inst.SetBlocked(false)
 	inst.SetGone(true)

@@ -1,6 +1,7 @@
 package cozy
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -28,6 +29,9 @@ type Upload struct {
 	// Body is read once, up to Size bytes, and not any more after Upload has
 	// returned. It is closed when it is an io.Closer.
 	Body io.Reader
+	// Content is the file instead of Body where all of it is at hand. It must never
+	// be changed again.
+	Content []byte
 }
 
 // Upload creates a file. An answer that comes before the body is sent ends the
@@ -112,11 +116,15 @@ func (i *Instance) uploadRequest(ctx context.Context, u sending, token string, b
 	if u.MetadataID != "" {
 		target = appendEscaped(append(target, "&MetadataID="...), u.MetadataID)
 	}
-	req, err := http.NewRequestWithContext(ctx, u.method, string(target), http.NoBody)
+	var content io.Reader = http.NoBody
+	if u.Content != nil {
+		content = bytes.NewReader(u.Content) // goes into one packet with the head, which any other reader does not
+	}
+	req, err := http.NewRequestWithContext(ctx, u.method, string(target), content)
 	if err != nil {
 		return nil, withoutURL(err)
 	}
-	if u.Size > 0 {
+	if u.Size > 0 && u.Content == nil {
 		req.Body = body
 		// Always announced: of a chunked upload that is cut off the stack keeps
 		// what it got.
@@ -138,7 +146,7 @@ func (i *Instance) uploadRequest(ctx context.Context, u sending, token string, b
 // uploadBody gives a body to net/http, which may read on after it has answered,
 // and takes it away again. It also watches for the stack to stall.
 type uploadBody struct {
-	source io.Reader
+	source io.Reader // nil where the whole content was handed over
 	stall  time.Duration
 	cancel context.CancelCauseFunc
 	timer  *time.Timer

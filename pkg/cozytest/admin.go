@@ -128,6 +128,9 @@ func (s *Stack) patchInstance(w http.ResponseWriter, r *http.Request) {
 	if quota, err := strconv.ParseInt(q.Get("DiskQuota"), 10, 64); err == nil && quota != 0 {
 		inst.SetQuota(max(0, quota))
 	}
+	if reason := q.Get("BlockingReason"); reason != "" {
+		inst.SetBlockingReason(reason)
+	}
 	if blocked, err := strconv.ParseBool(q.Get("Blocked")); err == nil {
 		inst.SetBlocked(blocked)
 	}

@@ -131,9 +131,24 @@ func answerNoInstance(w http.ResponseWriter, r *http.Request) {
 	writePlain(w, http.StatusNotFound, "Instance not found")
 }
 
-func answerBlocked(w http.ResponseWriter) {
-	writeJSON(w, http.StatusPaymentRequired, typeJSON, []errorBody{{
-		Status: "402", Title: "Blocked", Code: "UNKNOWN",
+// Reasons for which an instance is blocked, in the words of the admin API.
+const (
+	BlockedUnpaid = "PAYMENT_FAILED"
+	BlockedMoving = "MOVING"
+)
+
+// answerBlocked: the body is about no reason but one, and there about a wrong one.
+func answerBlocked(w http.ResponseWriter, reason string) {
+	status := http.StatusServiceUnavailable
+	switch reason {
+	case BlockedMoving:
+		writeJSON(w, status, typeJSON, map[string]string{"error": "The Twake requires a payment"})
+		return
+	case BlockedUnpaid:
+		status = http.StatusPaymentRequired
+	}
+	writeJSON(w, status, typeJSON, []errorBody{{
+		Status: strconv.Itoa(status), Title: "Blocked", Code: "UNKNOWN",
 		Detail: "The Twake is blocked for an unknown reason",
 	}})
 }

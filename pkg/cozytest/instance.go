@@ -46,7 +46,9 @@ type Instance struct {
 
 	gone    atomic.Bool
 	blocked atomic.Bool
-	quota   atomic.Int64
+	// blockingReason is one of the admin API.
+	blockingReason atomic.Pointer[string]
+	quota          atomic.Int64
 
 	mu        sync.RWMutex
 	tree      *tree
@@ -66,6 +68,7 @@ func newInstance(s *Stack, host string, o InstanceOptions) *Instance {
 		uploadMDs: make(map[string]json.RawMessage),
 	}
 	inst.quota.Store(o.QuotaBytes)
+	inst.SetBlockingReason("")
 	inst.tree = newTree(now)
 	inst.data = newDataStore(inst)
 	if o.DefaultDirs {
@@ -89,8 +92,12 @@ func (inst *Instance) Host() string { return inst.host }
 // SetQuota changes the limit on files and old versions, in bytes. Zero: none.
 func (inst *Instance) SetQuota(size int64) { inst.quota.Store(size) }
 
-// SetBlocked makes every request answer 402, or not.
+// SetBlocked makes every request answer that the instance is blocked, or not.
 func (inst *Instance) SetBlocked(blocked bool) { inst.blocked.Store(blocked) }
+
+// SetBlockingReason changes why, and with it the answer: 503, or 402 for
+// BlockedUnpaid. It stays when the instance is no longer blocked.
+func (inst *Instance) SetBlockingReason(reason string) { inst.blockingReason.Store(&reason) }
 
 // SetGone makes the instance answer as one that does not exist, or not.
 func (inst *Instance) SetGone(gone bool) { inst.gone.Store(gone) }
@@ -109,7 +116,7 @@ func (inst *Instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{w: w, r: r, inst: inst, status: http.StatusOK}
 	if inst.blocked.Load() {
 		c.route = routeBlocked
-		answerBlocked(c.writer())
+		answerBlocked(c.writer(), *inst.blockingReason.Load())
 	} else {
 		c.dispatch()
 	}

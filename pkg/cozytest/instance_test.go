@@ -63,7 +63,20 @@ func TestInstancesCanBeBlockedAndGone(t *testing.T) {
 	t.Parallel()
 	b := setup(t, cozytest.Config{}, cozytest.InstanceOptions{})
 	b.inst.SetBlocked(true)
-	b.expect(http.StatusPaymentRequired, http.MethodGet, inRoot, "")
+	for reason, want := range map[string]struct {
+		status int
+		body   string
+	}{ // as a stack of July 2026 answered
+		"":                     {503, `[{"status":"503","title":"Blocked","code":"UNKNOWN","detail":"The Twake is blocked for an unknown reason","source":{}}]`},
+		"OTHER":                {503, `[{"status":"503","title":"Blocked","code":"UNKNOWN","detail":"The Twake is blocked for an unknown reason","source":{}}]`},
+		cozytest.BlockedUnpaid: {402, `[{"status":"402","title":"Blocked","code":"UNKNOWN","detail":"The Twake is blocked for an unknown reason","source":{}}]`},
+		cozytest.BlockedMoving: {503, `{"error":"The Twake requires a payment"}`},
+	} {
+		b.inst.SetBlockingReason(reason)
+		if got := b.expect(want.status, http.MethodGet, inRoot, "").body; strings.TrimSpace(got) != want.body {
+			t.Errorf("%q: %s", reason, got)
+		}
+	}
 	b.inst.SetBlocked(false)
 	b.inst.SetGone(true)
 	if got := b.expect(http.StatusNotFound, http.MethodGet, inRoot, "").body; got != "Instance not found" {

@@ -137,7 +137,7 @@ func (r *replay) prepare(x *exchange) {
 		quota, _, _ = strings.Cut(quota, " ")
 		r.patchInstance("DiskQuota=" + quota)
 	case x.file == "07":
-		r.patchInstance(fmt.Sprintf("Blocked=%v", strings.HasPrefix(x.Title, "blocked instance")))
+		r.patchInstance(fmt.Sprintf("BlockingReason=PAYMENT_FAILED&Blocked=%v", strings.HasPrefix(x.Title, "blocked instance")))
 	case strings.HasSuffix(x.Target, "/_normal_docs") && x.Header.Get("Host") == bob:
 		r.patchInstance("Blocked=false")
 		r.seedRows(x)

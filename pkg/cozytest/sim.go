@@ -57,6 +57,7 @@ type simInstance struct {
 	RequestsPerSecond float64 `json:"requestsPerSecond"`
 	BytesPerSecond    int64   `json:"bytesPerSecond"`
 	Blocked           *bool   `json:"blocked"`
+	BlockingReason    *string `json:"blockingReason"`
 	Gone              *bool   `json:"gone"`
 	ExpireTokens      bool    `json:"expireTokens"`
 }
@@ -67,6 +68,9 @@ func (o *simInstance) apply(inst *Instance) {
 	}
 	if o.Blocked != nil {
 		inst.SetBlocked(*o.Blocked)
+	}
+	if o.BlockingReason != nil {
+		inst.SetBlockingReason(*o.BlockingReason)
 	}
 	if o.Gone != nil {
 		inst.SetGone(*o.Gone)

@@ -29,7 +29,7 @@ func TestSimulatorIsDrivenOverHTTP(t *testing.T) {
 	b.sim(http.MethodDelete, "/_sim/faults", nil)
 	b.expect(http.StatusOK, http.MethodGet, inRoot, "")
 
-	b.sim(http.MethodPatch, "/_sim/instances", map[string]any{"host": host, "blocked": true})
+	b.sim(http.MethodPatch, "/_sim/instances", map[string]any{"host": host, "blocked": true, "blockingReason": cozytest.BlockedUnpaid})
 	b.expect(http.StatusPaymentRequired, http.MethodGet, inRoot, "")
 	b.sim(http.MethodPatch, "/_sim/instances", map[string]any{"host": host, "blocked": false, "expireTokens": true})
 	b.expect(http.StatusBadRequest, http.MethodGet, inRoot, "")

@@ -29,6 +29,9 @@ const (
 	// readBuffer is what a connection reads at once, in bytes: a chunked body comes
 	// with a quarter of the system calls that net/http's 4 kB take.
 	readBuffer = 16 << 10
+	// writeBuffer is what it sends at once: a small file goes out together with the
+	// head of its request.
+	writeBuffer = 16 << 10
 )
 
 // Options shape a transport. The zero value is fit for hosts that users type.
@@ -83,6 +86,7 @@ func NewTransport(o Options) *Transport {
 			// A compressed answer has no Content-Length and no honest size.
 			DisableCompression: true,
 			ReadBufferSize:     readBuffer,
+			WriteBufferSize:    writeBuffer,
 		},
 	}
 }

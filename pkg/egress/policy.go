@@ -10,8 +10,9 @@ import (
 )
 
 // ErrForbiddenAddress means that a host resolved to an address that the policy
-// keeps from users: a private network, this machine or something special.
-var ErrForbiddenAddress = errors.New("forbidden address")
+// keeps from users: a private network, this machine or something special. Its text
+// is for operators, who can allow it; users are told of a server that does not answer.
+var ErrForbiddenAddress = errors.New("forbidden address, neither public nor in ALLOWED_PRIVATE_RANGES")
 
 // policy judges resolved addresses, after DNS and for each dial, so that a name
 // that changes its address between check and use gains nothing.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"strings"
 	"time"
 )
 
@@ -48,6 +49,11 @@ func (s *Server) getArchive(w http.ResponseWriter, q *request, dir entry, kind a
 	if err != nil {
 		return err
 	}
+	for _, m := range members {
+		if err := q.mayArchive(m.entry); err != nil {
+			return err
+		}
+	}
 	name := dir.name()
 	if dir.path == "" {
 		name = "download"
@@ -67,6 +73,28 @@ func (s *Server) getArchive(w http.ResponseWriter, q *request, dir entry, kind a
 		_, _ = buf.WriteString(err.xml())
 	}
 	_ = buf.Flush()
+	return nil
+}
+
+// mayArchive checks what makes the server refuse an archive before it begins.
+func (q *request) mayArchive(e entry) error {
+	mount, root, mounted := q.home.mountOf(e.path)
+	switch {
+	case mounted && mount.Offline && !root:
+		return notAvailable(mount)
+	case mounted && mount.NoDownload, e.rule != nil && e.rule.closed:
+		return errArchiveDenied
+	case !e.dir:
+		return nil
+	}
+	for child, err := range q.home.children(e) {
+		if err != nil {
+			return nil //nolint:nilerr // it shows while the archive is sent
+		}
+		if err := q.mayArchive(child); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -104,7 +132,7 @@ func (q *request) members(dir entry) ([]member, error) {
 		if err != nil {
 			return nil, notFound("File with name /" + p + " could not be located")
 		}
-		members = append(members, member{e, e.name()})
+		members = append(members, member{e, strings.TrimPrefix(p, dir.path+"/")})
 	}
 	return members, nil
 }

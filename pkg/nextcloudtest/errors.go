@@ -44,7 +44,9 @@ var (
 	errEncoding    = &davError{http.StatusInternalServerError, `OC\DB\Exceptions\DbalException`, encodingText, ""}
 	errType        = &davError{http.StatusInternalServerError, "TypeError", typeErrorText, ""}
 	errNoDownload  = &davError{http.StatusForbidden, `OCA\DAV\Connector\Sabre\Exception\Forbidden`, noDownload, noDownloadExtra}
-	errArchiveGone = &davError{http.StatusServiceUnavailable, ExceptionUnavailable, "Requested file can currently not be accessed.", ""}
+	// As the listener of files_sharing 32.0.2 has it: one member denies all of them.
+	errArchiveDenied = &davError{http.StatusForbidden, `Sabre\DAV\Exception\Forbidden`, "Access to this resource or one of its sub-items has been denied.", ""}
+	errArchiveGone   = &davError{http.StatusServiceUnavailable, ExceptionUnavailable, "Requested file can currently not be accessed.", ""}
 )
 
 func davRefusal(why refusal) *davError {

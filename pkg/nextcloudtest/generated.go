@@ -1,6 +1,7 @@
 package nextcloudtest
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -13,7 +14,7 @@ import (
 	"time"
 )
 
-// manyPerFolder is how many files AddGeneratedTree puts in one folder.
+// manyPerFolder is how many files AddGeneratedTree puts in one folder by default.
 const manyPerFolder = 1000
 
 // rule offers entries that are on no disk: one file, or a tree of files of one
@@ -36,11 +37,15 @@ func (s *Server) AddGenerated(user, p string, size int64, seed uint64) error {
 	return s.addRule(user, &rule{root: cleanPath(p), size: size, seed: seed})
 }
 
-// AddGeneratedTree offers a folder of files of one size each, 1,000 in a
-// sub-folder, and needs the same memory for ten and for a million files.
-func (s *Server) AddGeneratedTree(user, p string, files int, size int64) error {
-	folders := (files + manyPerFolder - 1) / manyPerFolder
-	return s.addRule(user, &rule{root: cleanPath(p), files: files, folders: folders, perFolder: manyPerFolder, size: size})
+// AddGeneratedTree offers a folder of files of one size each, so many in a sub-folder,
+// by default 1,000, and needs the same memory for ten and for a million files.
+func (s *Server) AddGeneratedTree(user, p string, files, perFolder int, size int64) error {
+	perFolder = cmp.Or(perFolder, manyPerFolder)
+	if perFolder < 0 {
+		return fmt.Errorf("add generated files: %d in a folder", perFolder)
+	}
+	folders := (files + perFolder - 1) / perFolder
+	return s.addRule(user, &rule{root: cleanPath(p), files: files, folders: folders, perFolder: perFolder, size: size})
 }
 
 // AddGeneratedFolders offers a folder of so many folders, with one file in each that

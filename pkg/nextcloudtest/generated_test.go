@@ -65,7 +65,7 @@ func countResponses(t *testing.T, r io.Reader, each func(int)) int {
 func TestGeneratedTreeIsFoundByItsListing(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, nextcloudtest.Config{})
-	c.ok(c.srv.AddGeneratedTree("alice", "in/tree", 2500, 100))
+	c.ok(c.srv.AddGeneratedTree("alice", "in/tree", 2500, 0, 100))
 	a := c.must("PROPFIND", files+"in/tree/", smallProps, "Depth", "infinity")
 	all := responses(a.body)
 	if len(all) != 1+3+2500 {

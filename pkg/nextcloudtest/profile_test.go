@@ -88,7 +88,7 @@ func TestRecordedCostsOfListings(t *testing.T) {
 	t.Parallel()
 	c := withCosts(t)
 	const entries = 5000
-	c.ok(c.srv.AddGeneratedTree("alice", "tree", entries, 1))
+	c.ok(c.srv.AddGeneratedTree("alice", "tree", entries, 0, 1))
 	took, a := c.timed("PROPFIND", files+"tree", "Depth", "infinity")
 	if n := strings.Count(a.body, "<d:response>"); n != entries+6 {
 		t.Errorf("%d entries", n)

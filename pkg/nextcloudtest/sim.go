@@ -106,6 +106,7 @@ func (s *Server) simGenerated(r *http.Request) error {
 		Seed    uint64 `json:"seed"`
 		Files   int    `json:"files"`
 		Flat    bool   `json:"flat"`    // all in one folder
+		Each    int    `json:"each"`    // so many in one
 		Folders int    `json:"folders"` // with one unreadable file each
 	}
 	if err := decode(r, &in); err != nil {
@@ -117,7 +118,7 @@ func (s *Server) simGenerated(r *http.Request) error {
 	case in.Files > 0 && in.Flat:
 		return s.AddGeneratedFolder(in.User, in.Path, in.Files, in.Size)
 	case in.Files > 0:
-		return s.AddGeneratedTree(in.User, in.Path, in.Files, in.Size)
+		return s.AddGeneratedTree(in.User, in.Path, in.Files, in.Each, in.Size)
 	default:
 		return s.AddGenerated(in.User, in.Path, in.Size, in.Seed)
 	}

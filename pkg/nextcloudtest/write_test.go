@@ -52,20 +52,32 @@ func TestZipHasTheRecordedLayout(t *testing.T) {
 	c := newClient(t, nextcloudtest.Config{})
 	c.write("dir/é.txt", "hello")
 	c.write("dir/sub/b.txt", "")
-	a := c.must("GET", files+"dir?accept=zip&files="+url.QueryEscape(`["é.txt","sub"]`), "")
-	z, err := zip.NewReader(bytes.NewReader([]byte(a.body)), int64(len(a.body)))
-	c.ok(err)
-	var got []string
-	for _, f := range z.File {
-		got = append(got, fmt.Sprintf("%s %d %#x %d", f.Name, f.UncompressedSize64, f.Flags, f.Method))
-		r, err := f.Open()
+	c.write("dir/a/1.txt", "hello")
+	c.write("dir/b/c/3.txt", "hello")
+	for query, want := range map[string][]string{
+		`["é.txt","sub"]`: {"é.txt 5 0x808 0", "sub/ 0 0x0 0", "sub/b.txt 0 0x8 0"},
+		// As a Nextcloud 32.0.2 answered.
+		`["a/1.txt","b/c/3.txt"]`: {"a/1.txt 5 0x8 0", "b/c/3.txt 5 0x8 0"},
+		`["b/c","a/1.txt"]`:       {"b/c/ 0 0x0 0", "b/c/3.txt 5 0x8 0", "a/1.txt 5 0x8 0"},
+	} {
+		a := c.must("GET", files+"dir?accept=zip&files="+url.QueryEscape(query), "")
+		z, err := zip.NewReader(bytes.NewReader([]byte(a.body)), int64(len(a.body)))
 		c.ok(err)
-		if _, err := io.Copy(io.Discard, r); err != nil { // the reader checks the CRC32
-			t.Errorf("%s: %v", f.Name, err)
+		var got []string
+		for _, f := range z.File {
+			got = append(got, fmt.Sprintf("%s %d %#x %d", f.Name, f.UncompressedSize64, f.Flags, f.Method))
+			r, err := f.Open()
+			c.ok(err)
+			if _, err := io.Copy(io.Discard, r); err != nil { // the reader checks the CRC32
+				t.Errorf("%s: %v", f.Name, err)
+			}
+		}
+		if !equal(got, want) {
+			t.Errorf("members of %s: %q, want %q", query, got, want)
 		}
 	}
-	want := []string{"é.txt 5 0x808 0", "sub/ 0 0x0 0", "sub/b.txt 0 0x8 0"}
-	if !equal(got, want) {
-		t.Errorf("members %q, want %q", got, want)
+	missing := c.must("GET", files+"dir?accept=zip&files="+url.QueryEscape(`["a/1.txt","a/gone.txt"]`), "")
+	if missing.status != 404 || !strings.Contains(missing.body, "File with name /dir/a/gone.txt could not be located") {
+		t.Errorf("a missing member: %d %s", missing.status, missing.body)
 	}
 }

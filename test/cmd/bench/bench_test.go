@@ -117,7 +117,7 @@ func TestScenariosArePickedByName(t *testing.T) {
 	}
 	want := []string{
 		"small", "large", "latency", "large", "small", "large", "latency",
-		"small", "large", "list-300", "list-3000", "list-30000", "rclone", "tracing",
+		"small", "scattered", "large", "list-300", "list-3000", "list-30000", "rclone", "tracing",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -75,7 +75,7 @@ func (c *control) generate(ctx context.Context, l load) error {
 		return nil
 	}
 	return order(ctx, http.MethodPost, c.source("generated"),
-		map[string]any{"user": sourceUser, "path": l.folder, "files": l.files, "size": l.size}, nil)
+		map[string]any{"user": sourceUser, "path": l.folder, "files": l.files, "each": l.inFolder, "size": l.size}, nil)
 }
 
 // slowDown adds a delay to each answer of the source, or none.

@@ -20,6 +20,7 @@ type load struct {
 	aim      float64 // of the ratio to the scenario's first way; 0: none
 	folder   string
 	files    int
+	inFolder int   // files in a folder; 0: as many as the source puts there
 	size     int64 // bytes of each file
 	unit     string
 	parallel int
@@ -115,7 +116,7 @@ func profile(name string, many bool) ([]scenario, error) {
 	case "quick":
 		return []scenario{small(200), large(10 * megabyte), latency(10, 100)}, nil
 	case profileReal:
-		all := []scenario{smallOnReal(300), large(512 * megabyte), listing(300), listing(3000)}
+		all := []scenario{smallOnReal(300), scattered(300), large(512 * megabyte), listing(300), listing(3000)}
 		if many {
 			all = append(all, listing(30_000))
 		}
@@ -160,6 +161,13 @@ func latency(serial, parallel int) scenario {
 func smallOnReal(files int) scenario {
 	l := tenKB("/small", files)
 	return scenario{name: "small", ways: []load{l.serial(), l.single(), l.together()}}
+}
+
+// scattered has three files in each folder.
+func scattered(files int) scenario {
+	l := tenKB("/scattered", files)
+	l.inFolder = 3
+	return scenario{name: "scattered", ways: []load{l.single(), l.together()}}
 }
 
 // listing lists folders without copying anything.

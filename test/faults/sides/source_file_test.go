@@ -1,6 +1,7 @@
 package sides_test
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -85,7 +86,9 @@ func withMethod(method string, f rig.Fault) rig.Fault {
 
 func sourceHasManyBadFiles(c *scene) {
 	c.files("a", 150)
-	c.files("bad", 60) // more in a row than make a side suspect
+	for n := range 60 { // more in a row than make a side suspect, and larger than archives take
+		c.file(fmt.Sprintf("bad/%04d.bin", n), 600_000)
+	}
 	c.files("c", 150)
 	c.spoilSource("bad/", rig.Fault{"method": "GET", "times": -1, "status": 500})
 	c.start()

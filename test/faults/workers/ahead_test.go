@@ -3,8 +3,6 @@ package workers_test
 import (
 	"crypto/md5"
 	"encoding/hex"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"example.org/ncm/pkg/failpoint"
@@ -16,9 +14,7 @@ func claimed(t *testing.T, tell func(sum []byte)) *move {
 	t.Helper()
 	m := newMove(t, backends.New(t), "alice")
 	content := []byte("what the user wrote")
-	if err := os.WriteFile(filepath.Join(m.user.Home, "precious.txt"), content, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	m.write(t, "precious.txt", content)
 	sum := md5.Sum(content)
 	if tell != nil {
 		tell(sum[:])

@@ -80,9 +80,7 @@ func TestATriggerThatDiesInADeletionIsRepairedByTheNextRequest(t *testing.T) {
 func (m *move) complete(t *testing.T, files int) {
 	t.Helper()
 	for n := range files {
-		if err := os.WriteFile(filepath.Join(m.user.Home, fmt.Sprintf("file %03d", n)), []byte("x"), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		m.write(t, fmt.Sprintf("file %03d", n), []byte("x"))
 	}
 	m.change(t, func(doc map[string]any) {
 		n := int64(files)

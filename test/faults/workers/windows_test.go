@@ -1,6 +1,7 @@
 package workers_test
 
 import (
+	"bytes"
 	"crypto/md5"
 	"encoding/hex"
 	"os"
@@ -121,7 +122,7 @@ func crossWindow(t *testing.T, m *move, w window) {
 func TestABadCopyThatOutlivesItsWorkerGivesItsNameBack(t *testing.T) {
 	t.Parallel()
 	m := newMove(t, backends.New(t), "alice")
-	m.fill(1, 1)
+	m.write(t, "large.bin", bytes.Repeat([]byte("large"), 20_000)) // the MD5 of small files goes ahead of them
 	m.SpoilCozy(rig.Fault{"host": m.cozy.Host, "method": "POST", "queryContains": "Type=file", "times": 1, "corruptByte": 3})
 	crossWindow(t, m, completes(failpoint.BadCopy, func(t *testing.T, m *move) {
 		if files, _ := m.inTarget(t); files != 1 || m.done(t) != 0 {
@@ -138,10 +139,8 @@ func TestABadCopyThatOutlivesItsWorkerGivesItsNameBack(t *testing.T) {
 func TestABodyThatContradictsItsChecksumLeavesNothingInTheTarget(t *testing.T) {
 	t.Parallel()
 	m := newMove(t, backends.New(t), "alice")
-	content := []byte("what the user wrote")
-	if err := os.WriteFile(filepath.Join(m.user.Home, "precious.txt"), content, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	content := bytes.Repeat([]byte("what the user wrote"), 5_000) // it begins to leave before it was read
+	m.write(t, "precious.txt", content)
 	sum := md5.Sum(content)
 	m.Claim(m.user, "precious.txt", "MD5:"+hex.EncodeToString(sum[:]))
 	m.SpoilNextcloud(rig.Fault{"method": "GET", "path_suffix": "precious.txt", "corrupt_byte": 3, "times": 1})
@@ -152,6 +151,14 @@ func TestABodyThatContradictsItsChecksumLeavesNothingInTheTarget(t *testing.T) {
 		t.Errorf("%d files and folders were made for one", made)
 	}
 	aftermath(t, m)
+}
+
+// write puts a file into the user's home.
+func (m *move) write(t *testing.T, name string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(m.user.Home, name), content, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // waiting is how many messages a queue holds, 0 where that can't be told.

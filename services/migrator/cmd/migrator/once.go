@@ -19,6 +19,7 @@ import (
 
 	"example.org/ncm/pkg/config"
 	"example.org/ncm/pkg/contract"
+	"example.org/ncm/pkg/egress"
 	"example.org/ncm/pkg/failpoint"
 	"example.org/ncm/services/migrator/internal/instance"
 	"example.org/ncm/services/migrator/internal/nextcloud"
@@ -156,7 +157,10 @@ func (o *once) run(ctx context.Context) error {
 // inWords says what a classified error means; its own text is for logs.
 func inWords(side string, err error) error {
 	var e *transfer.Error
-	if errors.As(err, &e) {
+	switch {
+	case errors.Is(err, egress.ErrForbiddenAddress):
+		return fmt.Errorf("%s: %w", side, egress.ErrForbiddenAddress) // a setting of who reads this
+	case errors.As(err, &e):
 		return fmt.Errorf("%s: %s", side, e.Reason.Message())
 	}
 	return err

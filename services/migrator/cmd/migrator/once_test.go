@@ -136,6 +136,13 @@ func TestMigrateOnceRefusesInWordsAndLeavesNothing(t *testing.T) {
 		}
 		nothing(t)
 	})
+	t.Run("private address", func(t *testing.T) {
+		t.Setenv("ALLOWED_PRIVATE_RANGES", "")
+		if _, err := command(t, args...); err == nil || !strings.Contains(err.Error(), "ALLOWED_PRIVATE_RANGES") {
+			t.Errorf("%v", err)
+		}
+		nothing(t)
+	})
 	t.Run("foreign instance", func(t *testing.T) {
 		if _, err := command(t, append(args, "--instance", "alice.evil.test")...); err == nil || !strings.Contains(err.Error(), "INSTANCE_SUFFIXES") {
 			t.Errorf("%v", err)

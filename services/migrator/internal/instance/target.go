@@ -131,7 +131,7 @@ func (t *Target) Create(ctx context.Context, f transfer.NewFile) (transfer.Store
 		Times: times(f.CreatedAt, f.ModTime),
 		MIME:  saneMIME(f.MIME),
 		Tags:  tags,
-		Body:  f.Body,
+		Body:  f.Body, Content: f.Content,
 	})
 	switch {
 	case err == nil:
@@ -201,6 +201,7 @@ func (t *Target) Replace(ctx context.Context, id string, was []byte, f transfer.
 		Executable: old.Executable,
 		Tags:       old.Tags,
 		Body:       f.Body,
+		Content:    f.Content,
 	}
 	if ownMetadata(old.Metadata) {
 		if upload.MetadataID, err = t.cozy.AddMetadata(ctx, old.Metadata); err != nil {

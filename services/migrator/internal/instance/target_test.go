@@ -413,6 +413,8 @@ func TestAnswersAreClassifiedOnce(t *testing.T) {
 		"proxy 413":      {cozytest.Fault{Status: 413, Body: "<html>"}, transfer.EntryFails, transfer.ReasonTooLarge, 0},
 		"teapot":         {cozytest.Fault{Status: 418}, transfer.Again, transfer.ReasonInternal, 0},
 		"blocked":        {cozytest.Fault{Status: 402, Body: `[{"status":"402","title":"Blocked"}]`, ContentType: api}, transfer.MigrationStops, transfer.ReasonInstanceGone, 0},
+		"blocked so":     {cozytest.Fault{Status: 503, Body: `[{"status":"503","title":"Blocked"}]`, ContentType: api}, transfer.MigrationStops, transfer.ReasonInstanceGone, 0},
+		"being moved":    {cozytest.Fault{Status: 503, Body: `{"error":"The Twake requires a payment"}`, ContentType: api}, transfer.Again, transfer.ReasonBusy, 0},
 		"gone":           {cozytest.Fault{Status: 404, Body: "Instance not found"}, transfer.MigrationStops, transfer.ReasonInstanceGone, 0},
 		"app missing": {
 			cozytest.Fault{Status: 404, Body: `{"errors":[{"status":"404","title":"not_found","detail":"x"}]}`, ContentType: api},
@@ -431,7 +433,7 @@ func TestAnswersAreClassifiedOnce(t *testing.T) {
 				t.Errorf("wait %v, want %v", e.RetryAfter, test.wait)
 			}
 			// It is what slows the pace down.
-			if asked := test.fault.Status; e.Throttled != (asked == 423 || asked == 429 || asked == 503) {
+			if asked := test.fault.Status; e.Throttled != (e.Class == transfer.Again && (asked == 423 || asked == 429 || asked == 503)) {
 				t.Errorf("status %d: throttled is %v", asked, e.Throttled)
 			}
 		})

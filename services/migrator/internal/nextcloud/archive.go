@@ -25,7 +25,8 @@ import (
 const maxArchiveQuery = 5 << 10
 
 // Archive implements transfer.Archiver with what Nextcloud 31 and later answer
-// for a folder with accept=zip. Older ones ignore the question.
+// for a folder with accept=zip. Older ones ignore the question. Files in folders
+// below are named by their paths from there (32.0.2).
 //
 // Nothing in the answer is believed by itself: a member counts when its name was
 // asked for, its size and time are the listed ones and its CRC is right. What goes
@@ -36,9 +37,17 @@ func (s *Source) Archive(ctx context.Context, folder string, files []transfer.Fi
 	if err != nil {
 		return err
 	}
-	for begin := 0; begin < len(files); {
-		query, n := archiveQuery(files[begin:])
-		err := s.archive(ctx, resource, query, files[begin:begin+n], func(i int, content []byte) error {
+	members := make([]member, 0, len(files))
+	for _, f := range files {
+		name := f.Path()
+		if folder != "" {
+			name = strings.TrimPrefix(name, folder+"/")
+		}
+		members = append(members, member{name, f.Size, f.ModTime})
+	}
+	for begin := 0; begin < len(members); {
+		query, n := archiveQuery(members[begin:])
+		err := s.archive(ctx, resource, query, members[begin:begin+n], func(i int, content []byte) error {
 			return yield(begin+i, content)
 		})
 		if err != nil {
@@ -49,14 +58,21 @@ func (s *Source) Archive(ctx context.Context, folder string, files []transfer.Fi
 	return nil
 }
 
+// member is what an archive is asked for, by its path from the folder.
+type member struct {
+	name    string
+	size    int64 // bytes
+	modTime time.Time
+}
+
 // archiveQuery asks for the first n files, at least one, as many as fit.
-func archiveQuery(files []transfer.File) (query string, n int) {
+func archiveQuery(files []member) (query string, n int) {
 	var list strings.Builder
 	for _, f := range files {
 		var name bytes.Buffer
 		enc := json.NewEncoder(&name)
 		enc.SetEscapeHTML(false)
-		_ = enc.Encode(f.Name) // a string always can be
+		_ = enc.Encode(f.name) // a string always can be
 		escaped := url.QueryEscape(strings.TrimSuffix(name.String(), "\n"))
 		if n > 0 && list.Len()+len(escaped) > maxArchiveQuery {
 			break
@@ -70,7 +86,7 @@ func archiveQuery(files []transfer.File) (query string, n int) {
 	return "accept=zip&files=%5B" + list.String() + "%5D", n
 }
 
-func (s *Source) archive(ctx context.Context, resource, query string, files []transfer.File, yield func(int, []byte) error) error {
+func (s *Source) archive(ctx context.Context, resource, query string, files []member, yield func(int, []byte) error) error {
 	c := s.newCall(ctx, false)
 	defer c.watchdog.release()
 	b, err := c.archive(resource, query)
@@ -80,7 +96,7 @@ func (s *Source) archive(ctx context.Context, resource, query string, files []tr
 	defer func() { _ = b.Close() }() // what it has to say was read
 	z := zipStream{in: bufio.NewReaderSize(b, 32<<10), files: files, wanted: make(map[string]int, len(files))}
 	for i, f := range files {
-		z.wanted[f.Name] = i
+		z.wanted[f.name] = i
 	}
 	if err := z.members(yield); err != nil {
 		if z.refused {
@@ -125,7 +141,7 @@ const (
 // end, which a stream does not have, and which a broken archive has not at all.
 type zipStream struct {
 	in      *bufio.Reader
-	files   []transfer.File
+	files   []member
 	wanted  map[string]int // by name; those that came are gone
 	refused bool           // the error is yield's
 }
@@ -177,7 +193,7 @@ func (z *zipStream) member(head [30]byte) (i int, content []byte, err error) {
 		return 0, nil, malformed("an archive holds what was not asked for")
 	}
 	delete(z.wanted, string(name))
-	content = make([]byte, z.files[i].Size)
+	content = make([]byte, z.files[i].size)
 	if _, err := io.ReadFull(z.in, content); err != nil {
 		return 0, nil, cutShort(err)
 	}
@@ -188,7 +204,7 @@ func (z *zipStream) member(head [30]byte) (i int, content []byte, err error) {
 	if size != uint64(len(content)) || crc != crc32.ChecksumIEEE(content) {
 		return 0, nil, malformed("a member of an archive is not what was listed")
 	}
-	if !sameClock(le.Uint16(head[12:]), le.Uint16(head[10:]), z.files[i].ModTime) {
+	if !sameClock(le.Uint16(head[12:]), le.Uint16(head[10:]), z.files[i].modTime) {
 		content = nil
 	}
 	return i, content, nil

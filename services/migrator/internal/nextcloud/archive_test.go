@@ -3,7 +3,9 @@ package nextcloud_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -73,6 +75,46 @@ func TestAnArchiveBringsEveryFileWhole(t *testing.T) {
 	if content, came := got["empty"]; !came || content != "" {
 		t.Errorf("the empty file came as %q, %v", content, came)
 	}
+}
+
+func TestAnArchiveBringsFilesOfSeveralFolders(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	want := map[string]string{}
+	for i, name := range oddNames {
+		p := fmt.Sprintf("top/%d #1%%/%s", i, name)
+		want[p] = "content of " + p
+		c.write(t, p, want[p])
+	}
+	want["top/same"], want["top/a/same"], want["top/a/b/same"] = "1", "2", "3"
+	for p, content := range want {
+		c.write(t, p, content)
+	}
+	s := c.source(t)
+	for _, top := range []string{"", "top"} {
+		var files []transfer.File
+		for p := range want {
+			files = append(files, bundleOf(t, s, p))
+		}
+		got := map[string]string{}
+		err := s.Archive(t.Context(), top, files, func(i int, content []byte) error {
+			got[files[i].Path()] = string(content)
+			return nil
+		})
+		if err != nil || !maps.Equal(got, want) {
+			t.Errorf("below %q: got %v, error %v", top, got, err)
+		}
+	}
+}
+
+// bundleOf asks for one file as it is listed.
+func bundleOf(t *testing.T, s *nextcloud.Source, p string) transfer.File {
+	t.Helper()
+	e, err := s.Stat(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return transfer.File{Name: path.Base(p), FolderPath: path.Dir(p), Size: e.Size, ModTime: e.ModTime}
 }
 
 func TestManyLongNamesAreAskedForInSeveralArchives(t *testing.T) {

@@ -55,7 +55,9 @@ func (l *listing) visit(r *response) error {
 	}
 	switch status := r.failure(); status {
 	case 0:
-		l.failure = l.yield(r.child(name, l.mount, l.mounts))
+		child := r.child(name, l.mount, l.mounts)
+		child.FolderETag = l.self.ETag
+		l.failure = l.yield(child)
 		return l.failure
 	case http.StatusNotFound: // removed while the server was listing
 		return nil

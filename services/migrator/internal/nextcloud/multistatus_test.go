@@ -80,10 +80,11 @@ func TestListingGivesEveryPropertyOfAnEntry(t *testing.T) {
 			Name: "café #%?+.txt", Size: 52428800, MIME: "video/mp4", ETag: "c150", SourceID: "3632",
 			ModTime: time.Date(2019, 1, 27, 14, 39, 15, 0, time.UTC), CreatedAt: time.Unix(1548600000, 0).UTC(),
 			Checksums: "SHA1:666c MD5:5d41", Permissions: "SRGDNVW",
-			Marks: transfer.Marks{Favorite: true, Tags: []string{"holiday", "to print", "a b"}},
+			Marks:      transfer.Marks{Favorite: true, Tags: []string{"holiday", "to print", "a b"}},
+			FolderETag: wantSelf.ETag,
 		},
 		{
-			Name: "Secret", Folder: true, Size: -1,
+			Name: "Secret", Folder: true, Size: -1, FolderETag: wantSelf.ETag,
 			SkipReason: "The folder is end-to-end encrypted: only the user's own devices can read it.",
 		},
 	}

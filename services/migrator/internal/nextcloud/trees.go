@@ -87,6 +87,7 @@ func (s *Source) ListInTree(ctx context.Context, folder string, yield func(trans
 		return s.List(ctx, folder, yield)
 	}
 	for _, e := range b.children {
+		e.FolderETag = b.self.ETag
 		if err := yield(e); err != nil {
 			return transfer.Entry{}, err
 		}

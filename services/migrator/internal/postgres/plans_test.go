@@ -192,12 +192,13 @@ func TestStatementsTouchNoMoreRowsInALargeLedger(t *testing.T) {
 		s, _, snapshotErr := l.Snapshot(t.Context(), lease.ID)
 		_, noticesErr := l.Notices(t.Context(), lease.ID, transfer.Failed, batch)
 		_, folderErr := slice.Folder(t.Context(), found[0].ID)
+		_, aboveErr := slice.ETagAbove(t.Context(), first[0].FolderID, "")
 		for name, err := range map[string]error{
 			"record": slice.Record(t.Context(), results), "page": slice.AddPage(t.Context(), page),
 			"suspect": slice.Suspect(t.Context(), first[0].ID, "bad"), "target": slice.SetTarget(t.Context(), page.Folder),
 			"failed folder": slice.RecordFolder(t.Context(), transfer.FolderResult{Folder: found[0], Outcome: transfer.Postponed, Reason: transfer.ReasonBusy}),
 			"mirrored":      l.Mirrored(t.Context(), lease.ID, lease.Term, s.Changed),
-			"behind":        behindErr, "claim": claimErr, "renew": renewErr, "before": beforeErr, "snapshot": snapshotErr, "notices": noticesErr, "folder": folderErr,
+			"behind":        behindErr, "claim": claimErr, "renew": renewErr, "before": beforeErr, "snapshot": snapshotErr, "notices": noticesErr, "folder": folderErr, "above": aboveErr,
 		} {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
@@ -210,7 +211,7 @@ func TestStatementsTouchNoMoreRowsInALargeLedger(t *testing.T) {
 			work()
 		}
 		executed := seen.take(t)
-		if len(executed) < 6*15 {
+		if len(executed) < 6*16 {
 			t.Fatalf("%s: only %d plans were seen", when, len(executed))
 		}
 		// A page is the most that one statement is about; a rerun looks for each file of a

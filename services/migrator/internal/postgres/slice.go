@@ -103,6 +103,32 @@ func folderRow(row pgx.CollectableRow) (f transfer.Folder, err error) {
 	return f, err
 }
 
+// ETagAbove implements transfer.Ledger.
+func (s *Slice) ETagAbove(ctx context.Context, folderID int64, path string) (string, error) {
+	found, err := scan(ctx, s.ledger, `
+		WITH RECURSIVE up AS (
+			SELECT parent_id, path, etag
+			FROM folder
+			WHERE migration_id = @id AND id = @folder
+			UNION ALL
+			SELECT d.parent_id, d.path, d.etag
+			FROM up
+			CROSS JOIN LATERAL (
+				SELECT parent_id, path, etag
+				FROM folder
+				WHERE migration_id = @id AND id = up.parent_id
+				OFFSET 0
+			) d
+			WHERE up.path <> @path
+		)
+		SELECT etag FROM up WHERE path = @path`,
+		pgx.NamedArgs{"id": s.lease.ID, "folder": folderID, "path": path}, pgx.RowTo[string])
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	return found[0], nil
+}
+
 // SetTarget implements transfer.Ledger.
 func (s *Slice) SetTarget(ctx context.Context, f transfer.Folder) error {
 	return s.write(ctx, `
@@ -332,7 +358,7 @@ func (s *Slice) AddPage(ctx context.Context, p transfer.Page) error {
 		prefix += "/"
 	}
 	return s.write(ctx, addPage, pgx.NamedArgs{
-		"folder": p.Folder.ID, "prefix": prefix, "complete": p.Complete, "etag": p.Self.ETag,
+		"folder": p.Folder.ID, "prefix": prefix, "complete": p.Complete, "etag": p.ETag,
 		"target_id": p.Folder.TargetID, "target_name": p.Folder.TargetName,
 		"d_name": folders.name, "d_mod": folders.mod, "d_source": folders.sourceID, "d_skip": folders.skip, "d_size": folders.size,
 		"d_created": folders.created, "d_favorite": folders.favorite, "d_tags": folders.tags,
@@ -383,7 +409,7 @@ const addPage = `
 		UPDATE folder SET
 			target_id = @target_id,
 			target_name = nullif(@target_name, ''),
-			etag = @etag,
+			etag = CASE WHEN folder.etag = '' THEN @etag ELSE folder.etag END,
 			state = CASE WHEN @complete THEN 'listed' ELSE state END,
 			reason = CASE WHEN @complete THEN NULL ELSE reason END
 		FROM fence

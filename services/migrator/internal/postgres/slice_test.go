@@ -67,13 +67,13 @@ func TestAddPageTwiceAddsOnce(t *testing.T) {
 	t.Parallel()
 	l, slice, root := begun(t)
 	marks := transfer.Marks{Favorite: true, Tags: []string{"holiday", "to print"}}
-	page := transfer.Page{Folder: root, Complete: true, Self: transfer.Entry{ETag: "whole"}, Entries: []transfer.Entry{
+	page := transfer.Page{Folder: root, Complete: true, ETag: "later", Entries: []transfer.Entry{
 		{Name: "sub", Folder: true, Size: 600, ModTime: when, CreatedAt: when, SourceID: "7", Marks: marks},
 		{Name: "a.txt", Size: 400, ModTime: when, ETag: `"e"`, SourceID: "8", MIME: "text/plain", Checksums: "MD5:x", Marks: marks},
 		{Name: "vault", Folder: true, Size: 77, SkipReason: "end-to-end encrypted"},
 	}}
 	partial := page
-	partial.Complete = false
+	partial.Complete, partial.ETag = false, "before any child was read"
 	addPage(t, slice, partial)
 	addPage(t, slice, page)
 	addPage(t, slice, page) // a write whose outcome was unknown is repeated
@@ -89,7 +89,7 @@ func TestAddPageTwiceAddsOnce(t *testing.T) {
 	}
 	got := files(t, slice, 0)
 	wantFiles := []transfer.File{{
-		ID: got[0].ID, Name: "a.txt", FolderID: root.ID, FolderTarget: "root-id", FolderETag: "whole", Size: 400, ModTime: when,
+		ID: got[0].ID, Name: "a.txt", FolderID: root.ID, FolderTarget: "root-id", FolderETag: partial.ETag, Size: 400, ModTime: when,
 		ETag: `"e"`, MIME: "text/plain", Checksums: "MD5:x", Marks: marks,
 	}}
 	if diff := cmp.Diff(wantFiles, got, cmp.Transformer("utc", time.Time.UTC)); diff != "" {
@@ -116,6 +116,24 @@ func TestAFolderIsRememberedUnderItsNameInTheTarget(t *testing.T) {
 		got, err := slice.Folder(t.Context(), sub.ID)
 		if err != nil || got.TargetID != sub.TargetID || got.TargetName != name {
 			t.Errorf("folder %+v, error %v, want name %q", got, err, name)
+		}
+	}
+}
+
+func TestTheETagOfAFolderAboveIsThatOfItsListing(t *testing.T) {
+	t.Parallel()
+	_, slice, root := begun(t)
+	addPage(t, slice, transfer.Page{Folder: root, Complete: true, ETag: "root", Entries: []transfer.Entry{
+		{Name: "a", Folder: true}, {Name: "beside", Folder: true},
+	}})
+	a := folders(t, slice, root.ID)[0]
+	a.TargetID = "a-id"
+	addPage(t, slice, transfer.Page{Folder: a, Complete: true, ETag: "a", Entries: []transfer.Entry{{Name: "b", Folder: true}}})
+	b := folders(t, slice, a.ID)
+	below := b[len(b)-1]
+	for path, want := range map[string]string{"": "root", "a": "a", "a/b": "", "beside": "", "a/b/c": "", "gone": ""} {
+		if got, err := slice.ETagAbove(t.Context(), below.ID, path); err != nil || got != want {
+			t.Errorf("%q above %q: %q, %v; want %q", path, below.Path, got, err, want)
 		}
 	}
 }

@@ -3,6 +3,8 @@ package transfer_test
 import (
 	"context"
 	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -13,11 +15,12 @@ import (
 	"example.org/ncm/services/migrator/internal/transfertest"
 )
 
-// goodMD5 and the others are of "good".
-const (
-	goodMD5    = "755f85c2723bb39381c7379a604160d8"
-	goodSHA1   = "fc19318dd13128ce14344d066510a982269c241b"
-	goodSHA256 = "770e607624d689265ca6c44884d0807d9b054d23c473c106c72be9de08b7376c"
+// good is larger than what is read before it is sent. The sums are of it.
+var (
+	good       = strings.Repeat("good", 20<<10)
+	goodMD5    = fmt.Sprintf("%x", md5.Sum([]byte(good)))
+	goodSHA1   = fmt.Sprintf("%x", sha1.Sum([]byte(good)))
+	goodSHA256 = fmt.Sprintf("%x", sha256.Sum256([]byte(good)))
 )
 
 func TestTheMD5ThatTheSourceClaimsIsSentAhead(t *testing.T) {
@@ -48,10 +51,10 @@ func TestTheMD5ThatTheSourceClaimsIsSentAhead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(map[string]string{"a": "good"})
+			b := newBench(map[string]string{"a": good})
 			b.source.Checksums = func(string) string { return c.checksums }
 			b.mustEnd(t, transfer.Complete)
-			b.mustHave(t, map[string]string{"a": "good"})
+			b.mustHave(t, map[string]string{"a": good})
 			ahead, refused := b.target.Ahead()
 			if (ahead == 1) != c.ahead || refused > 0 || b.target.Creates() != 1 || b.target.Removes() > 0 {
 				t.Errorf("%d sums sent ahead, %d of them refused, %d copies made, %d removed", ahead, refused, b.target.Creates(), b.target.Removes())
@@ -67,7 +70,7 @@ func TestTheMD5ThatTheSourceClaimsIsSentAhead(t *testing.T) {
 func TestABodyThatIsMangledBehindItsMD5IsSentAgainAndNeverStored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(map[string]string{"a": "good"})
+		b := newBench(map[string]string{"a": good})
 		b.source.Checksums = func(string) string { return "MD5:" + goodMD5 }
 		var spoiled atomic.Bool
 		b.target.Mangle = func(_ string, content []byte) []byte {
@@ -77,7 +80,7 @@ func TestABodyThatIsMangledBehindItsMD5IsSentAgainAndNeverStored(t *testing.T) {
 			return content
 		}
 		b.mustEnd(t, transfer.Complete)
-		b.mustHave(t, map[string]string{"a": "good"})
+		b.mustHave(t, map[string]string{"a": good})
 		if ahead, refused := b.target.Ahead(); ahead != 2 || refused != 1 || b.target.Removes() > 0 {
 			t.Errorf("%d sums sent ahead, %d refused, %d copies removed", ahead, refused, b.target.Removes())
 		}
@@ -91,21 +94,39 @@ func TestABodyThatIsMangledBehindItsMD5IsSentAgainAndNeverStored(t *testing.T) {
 // sent without it in the next one.
 func TestAFileWhoseMD5IsRefusedForEverGoesWithoutItInItsNextPass(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(map[string]string{"a": "good"})
-		b.source.Checksums = func(string) string { return "MD5:" + goodMD5 }
-		target := &refusesSums{Target: b.target}
-		cfg := transfer.Config{Source: b.source, Target: target, Ledger: b.ledger, Attempts: 3}
-		for _, want := range []transfer.EndKind{transfer.Incomplete, transfer.Complete} {
-			if end, err := transfer.Run(t.Context(), cfg); err != nil || end.Kind != want {
-				t.Fatalf("end %+v, error %v, want %d", end, err, want)
-			}
+	for name, content := range map[string]string{"streamed": good, "read before": "good"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(map[string]string{"a": content})
+				b.source.Checksums = func(string) string { return fmt.Sprintf("MD5:%x", md5.Sum([]byte(content))) }
+				target := &refusesSums{Target: b.target}
+				cfg := transfer.Config{Source: b.source, Target: target, Ledger: b.ledger, Attempts: 3}
+				for _, want := range []transfer.EndKind{transfer.Incomplete, transfer.Complete} {
+					if end, err := transfer.Run(t.Context(), cfg); err != nil || end.Kind != want {
+						t.Fatalf("end %+v, error %v, want %d", end, err, want)
+					}
+				}
+				b.mustHave(t, map[string]string{"a": content})
+				if target.refused.Load() != 3 || b.target.Creates() != 1 || b.target.Removes() > 0 {
+					t.Errorf("%d refused, %d copies made, %d removed", target.refused.Load(), b.target.Creates(), b.target.Removes())
+				}
+			})
+		})
+	}
+}
+
+func TestASmallFileIsReadBeforeItIsSentWithItsMD5(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1, 64 << 10, 64<<10 + 1} {
+		content := strings.Repeat("x", size)
+		b := newBench(map[string]string{"a": content})
+		b.mustEnd(t, transfer.Complete)
+		b.mustHave(t, map[string]string{"a": content})
+		if ahead, _ := b.target.Ahead(); (ahead == 1) != (size <= 64<<10) {
+			t.Errorf("%d bytes: %d sums sent ahead", size, ahead)
 		}
-		b.mustHave(t, map[string]string{"a": "good"})
-		if target.refused.Load() != 3 || b.target.Creates() != 1 || b.target.Removes() > 0 {
-			t.Errorf("%d refused, %d copies made, %d removed", target.refused.Load(), b.target.Creates(), b.target.Removes())
-		}
-	})
+	}
 }
 
 // refusesSums takes no body that a sum is sent ahead of.
@@ -136,7 +157,7 @@ func TestAClaimOfTheListingEndsWithItsETag(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(map[string]string{"a": "good"})
+			b := newBench(map[string]string{"a": good})
 			b.source.ETag = func(string) string { return c.etag }
 			ledger := claimed{listed{b.ledger}, c.claim}
 			if end, err := transfer.Run(t.Context(), transfer.Config{Source: b.source, Target: b.target, Ledger: ledger}); err != nil || end.Kind != transfer.Complete {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/md5"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,10 +13,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Archiver is what a Source may be besides: it sends several files of one folder
+// Archiver is what a Source may be besides: it sends several files below one folder
 // in one answer, which can cost it far less than a request for each.
 type Archiver interface {
-	// Archive asks for files of a folder and calls yield with the place in files
+	// Archive asks for files below a folder and calls yield with the place in files
 	// and the whole content of each that came as it was listed, once, in any
 	// order. The content is yield's to keep. What did not come has to be asked for
 	// by Open, whatever the error is; only ErrNoArchives says that there is no
@@ -25,8 +27,8 @@ type Archiver interface {
 // ErrNoArchives is returned by an Archiver whose server does not know archives.
 var ErrNoArchives = errors.New("the source has no archives")
 
-// A bundle is what one archive is asked for: files of one folder, neighbours in
-// the ledger. All of it is in memory at once, for each bundle that is read.
+// A bundle is what one archive is asked for: neighbours in the ledger, of one folder
+// or of several. All of it is in memory at once, for each bundle that is read.
 const (
 	bundleFiles  = 64
 	bundleBytes  = 4 << 20
@@ -36,7 +38,7 @@ const (
 )
 
 // archiveFailures is how many archives in a row may give nothing before no more
-// are asked for in this slice.
+// are asked for in this slice; those over several folders are counted by themselves.
 const archiveFailures = 3
 
 // job is a file to be copied, with its content where an archive brought it.
@@ -62,7 +64,8 @@ type bundler struct {
 	bundles  chan []File
 	open     []File // the bundle that is being filled
 	bytes    int64
-	failures atomic.Int64 // archives in a row that gave nothing
+	// Archives in a row that gave nothing: of one folder, and of several.
+	failures, scattered failures
 
 	looking sync.Mutex
 	last    *look // the folder that was listed again last
@@ -103,6 +106,40 @@ func (r *run) feedFiles(ctx context.Context) error {
 	return r.noteDrained(g.Wait())
 }
 
+// failures counts those in a row. Safe for concurrent use.
+type failures struct{ inARow atomic.Int64 }
+
+// note counts an archive that brought so many files.
+func (f *failures) note(came int) {
+	if came > 0 {
+		f.inARow.Store(0)
+		return
+	}
+	f.inARow.Add(1)
+}
+
+// tooMany says that no more are asked for in this slice.
+func (f *failures) tooMany() bool { return f.inARow.Load() >= archiveFailures }
+
+// giveUp has no more asked for.
+func (f *failures) giveUp() { f.inARow.Store(archiveFailures) }
+
+// scattered says whether a bundle is of several folders.
+func scattered(files []File) bool {
+	return slices.ContainsFunc(files, func(f File) bool { return f.FolderID != files[0].FolderID })
+}
+
+// common is the path of the deepest folder that all of these files are below.
+func common(files []File) string {
+	top := files[0].FolderPath
+	for _, f := range files {
+		for top != "" && f.FolderPath != top && !strings.HasPrefix(f.FolderPath, top+"/") {
+			top = top[:max(0, strings.LastIndexByte(top, '/'))]
+		}
+	}
+	return top
+}
+
 // add takes the next file of the ledger.
 func (b *bundler) add(ctx context.Context, f File) error {
 	if f.Size >= LargeFile {
@@ -130,14 +167,14 @@ func (b *bundler) add(ctx context.Context, f File) error {
 // before goes alone: it may be what spoils an archive.
 func (b *bundler) takes(f File) bool {
 	switch {
-	case b.archiver == nil, b.failures.Load() >= archiveFailures, f.Attempts > 0, f.Size > bundleMember:
+	case b.archiver == nil, b.failures.tooMany(), f.Attempts > 0, f.Size > bundleMember:
 		return false
 	case f.Earlier.found(): // whether it is read at all is decided later
 		return false
 	case len(b.open) == 0:
 		return true
 	}
-	return f.FolderID == b.open[0].FolderID && b.bytes+f.Size <= bundleBytes
+	return b.bytes+f.Size <= bundleBytes && (f.FolderID == b.open[0].FolderID || !b.scattered.tooMany())
 }
 
 // flush sends the open bundle on its way.
@@ -168,7 +205,8 @@ func (b *bundler) alone(ctx context.Context, files []File) error {
 // What is left of an archive that breaks off is asked for together once more, but
 // for the first file of it: several readers at once make a Nextcloud take a folder
 // for locked now and then, in the middle of an archive. A further time only where
-// the last one was worth it.
+// the last one was worth it. Where an archive over several folders brings nothing,
+// each folder gets its own.
 func (b *bundler) fetch(ctx context.Context, files []File) error {
 	for again := false; ; again = true {
 		contents, came, broke, err := b.archive(ctx, files)
@@ -186,7 +224,10 @@ func (b *bundler) fetch(ctx context.Context, files []File) error {
 			}
 			contents[i] = nil
 		}
-		worth := came >= bundleLeast || !again && b.failures.Load() < archiveFailures
+		if came == 0 && scattered(files) {
+			return b.apart(ctx, files)
+		}
+		worth := came >= bundleLeast || !again && !b.failures.tooMany()
 		if !broke || !worth || len(rest) <= bundleLeast {
 			return b.alone(ctx, rest)
 		}
@@ -195,6 +236,25 @@ func (b *bundler) fetch(ctx context.Context, files []File) error {
 		}
 		files = rest[1:]
 	}
+}
+
+// apart fetches a bundle folder by folder.
+func (b *bundler) apart(ctx context.Context, files []File) error {
+	for len(files) > 0 {
+		n := slices.IndexFunc(files, func(f File) bool { return f.FolderID != files[0].FolderID })
+		if n < 0 {
+			n = len(files)
+		}
+		fetch := b.fetch
+		if n < bundleLeast || b.failures.tooMany() {
+			fetch = b.alone
+		}
+		if err := fetch(ctx, files[:n]); err != nil {
+			return err
+		}
+		files = files[n:]
+	}
+	return nil
 }
 
 // archive reads one archive when the source has a place for it, and says whether
@@ -219,11 +279,11 @@ func (b *bundler) archive(ctx context.Context, files []File) (contents [][]byte,
 	case ctx.Err() != nil:
 		return nil, 0, false, context.Cause(ctx)
 	case errors.Is(cause, ErrNoArchives):
-		b.failures.Store(archiveFailures)
-	case came == 0:
-		b.failures.Add(1)
+		b.failures.giveUp()
+	case scattered(files):
+		b.scattered.note(came)
 	default:
-		b.failures.Store(0)
+		b.failures.note(came)
 	}
 	if cause != nil {
 		b.cfg.Logger.DebugContext(ctx, "archive did not bring all", "folder", files[0].FolderID, "files", len(files), "came", came, "error", cause)
@@ -232,9 +292,12 @@ func (b *bundler) archive(ctx context.Context, files []File) (contents [][]byte,
 }
 
 // read fills contents from one archive. Nothing is uploaded before the archive is
-// known to be of one moment: a folder's ETag changes with each file in it, so
-// while it stays, all members are what the listing with that ETag says.
+// known to be of one moment: a folder's ETag changes with each file in it, and in
+// the folders below, so while it stays, all members are what their listings say.
 func (b *bundler) read(ctx context.Context, files []File, contents [][]byte) (got int, err error) {
+	if scattered(files) {
+		return b.readBelow(ctx, common(files), files, contents)
+	}
 	look, err := b.look(ctx, files[0])
 	for range 2 {
 		if err != nil {
@@ -245,7 +308,7 @@ func (b *bundler) read(ctx context.Context, files []File, contents [][]byte) (go
 		if errors.Is(err, ErrNoArchives) {
 			return 0, err
 		}
-		now, statErr := b.folderETag(ctx, files[0])
+		now, statErr := b.folderETag(ctx, files[0].FolderPath)
 		if statErr != nil {
 			clear(contents)
 			return 0, statErr
@@ -256,7 +319,34 @@ func (b *bundler) read(ctx context.Context, files []File, contents [][]byte) (go
 		look, err = b.lookAgain(ctx, files[0])
 	}
 	clear(contents)
-	return 0, errors.New("the folder keeps changing")
+	return 0, errChanging
+}
+
+var errChanging = errors.New("the folder keeps changing")
+
+// readBelow is read for files of several folders below a top one. That one was
+// listed before them, so that its ETag of then speaks for them all.
+func (b *bundler) readBelow(ctx context.Context, top string, files []File, contents [][]byte) (got int, err error) {
+	etag, err := retryLedger(ctx, func() (string, error) { return b.cfg.Ledger.ETagAbove(ctx, files[0].FolderID, top) })
+	if err != nil {
+		return 0, err
+	}
+	if etag == "" {
+		return 0, errors.New("the folder above has no etag")
+	}
+	got, err = b.ask(ctx, files, &look{etag: etag, path: top}, contents)
+	if got == 0 {
+		return 0, err
+	}
+	now, statErr := b.folderETag(ctx, top)
+	if statErr == nil && now != etag {
+		statErr = errChanging
+	}
+	if statErr != nil {
+		clear(contents)
+		return 0, statErr
+	}
+	return got, err
 }
 
 // ask fills contents with what an archive brings of the files that are still as
@@ -269,7 +359,7 @@ func (b *bundler) ask(ctx context.Context, files []File, look *look, contents []
 			same, places = append(same, f), append(places, i)
 		}
 	}
-	err = b.archiver.Archive(ctx, files[0].FolderPath, same, func(i int, content []byte) error {
+	err = b.archiver.Archive(ctx, look.path, same, func(i int, content []byte) error {
 		contents[places[i]] = content
 		got++
 		return nil
@@ -281,6 +371,7 @@ func (b *bundler) ask(ctx context.Context, files []File, look *look, contents []
 // was not when its files came into the ledger, theirs by name.
 type look struct {
 	folderID int64
+	path     string
 	etag     string
 	etags    map[string]string
 }
@@ -298,14 +389,14 @@ func (b *bundler) look(ctx context.Context, f File) (*look, error) {
 		return last, nil
 	}
 	if f.FolderETag != "" {
-		return &look{folderID: f.FolderID, etag: f.FolderETag}, nil
+		return &look{folderID: f.FolderID, path: f.FolderPath, etag: f.FolderETag}, nil
 	}
 	return b.lookAgain(ctx, f)
 }
 
 // lookAgain lists a folder that changed since, or whose listing is not over yet.
 func (b *bundler) lookAgain(ctx context.Context, f File) (*look, error) {
-	now := &look{folderID: f.FolderID, etags: map[string]string{}}
+	now := &look{folderID: f.FolderID, path: f.FolderPath, etags: map[string]string{}}
 	self, err := b.cfg.Source.List(ctx, f.FolderPath, func(e Entry) error {
 		if len(now.etags) == mostLookedAt {
 			return errors.New("the folder is too large to be looked at again")
@@ -323,8 +414,8 @@ func (b *bundler) lookAgain(ctx context.Context, f File) (*look, error) {
 	return now, nil
 }
 
-func (b *bundler) folderETag(ctx context.Context, f File) (string, error) {
-	e, err := b.cfg.Source.Stat(ctx, f.FolderPath)
+func (b *bundler) folderETag(ctx context.Context, folder string) (string, error) {
+	e, err := b.cfg.Source.Stat(ctx, folder)
 	if err == nil && e.ETag == "" {
 		err = errors.New("the folder has no etag")
 	}

@@ -53,6 +53,89 @@ func TestSmallFilesComeInArchives(t *testing.T) {
 	}
 }
 
+func TestAFolderOfManyPagesIsListedOnceForItsArchives(t *testing.T) {
+	t.Parallel()
+	files := small(2500)
+	b, _ := archives(files)
+	b.mustEnd(t, transfer.Complete)
+	b.mustHave(t, withFolders(files))
+	if n := b.source.Calls("list", "small"); n != 1 {
+		t.Errorf("listed %d times", n)
+	}
+	if n := b.opens(files); n != 2 {
+		t.Errorf("%d files were asked for alone, want the 2 large ones", n)
+	}
+}
+
+// scattered are folders with a few small files each, in folders of ten.
+func scattered(folders, each int) map[string]string {
+	files := map[string]string{}
+	for d := range folders {
+		for i := range each {
+			files[fmt.Sprintf("top/%d/%02d/%d", d/10, d, i)] = fmt.Sprint("content ", d, i)
+		}
+	}
+	return files
+}
+
+func TestFilesOfManyFoldersComeInArchives(t *testing.T) {
+	t.Parallel()
+	files := scattered(100, 2)
+	b, _ := archives(files)
+	b.mustEnd(t, transfer.Complete)
+	b.mustHave(t, withFolders(files))
+	if n := b.opens(files); n > 20 {
+		t.Errorf("%d of %d files were asked for alone", n, len(files))
+	}
+	if n := b.source.Calls("archive", "top"); n == 0 {
+		t.Error("no archive over several folders was asked for")
+	}
+}
+
+// A folder that changes says nothing about the files below it. Each folder of them
+// still can.
+func TestAFolderAboveThatChangesIsNotAskedForLong(t *testing.T) {
+	t.Parallel()
+	files := scattered(40, 6)
+	b, _ := archives(files)
+	var asked atomic.Int64
+	b.source.ETag = func(p string) string {
+		if strings.Count(p, "/") < 2 { // the folders above
+			return fmt.Sprint(asked.Add(1))
+		}
+		return "as listed"
+	}
+	b.mustEnd(t, transfer.Complete)
+	b.mustHave(t, withFolders(files))
+	if n := b.opens(files); n > 40 {
+		t.Errorf("%d of %d files were asked for alone", n, len(files))
+	}
+	above := b.source.Calls("archive", "") + b.source.Calls("archive", "top")
+	for d := range 10 {
+		above += b.source.Calls("archive", fmt.Sprint("top/", d))
+	}
+	if above > 3+1 { // two are read at once
+		t.Errorf("%d archives over several folders, none of which can be believed", above)
+	}
+}
+
+func TestAFolderAboveThatChangedSinceSpeaksForNothing(t *testing.T) {
+	t.Parallel()
+	files := scattered(10, 3)
+	b, _ := archives(files)
+	b.source.ETag = func(p string) string {
+		if strings.Count(p, "/") < 2 && b.source.Calls("archive", "top/0") > 0 {
+			return "after"
+		}
+		return "before"
+	}
+	b.mustEnd(t, transfer.Complete)
+	b.mustHave(t, withFolders(files))
+	if n := b.opens(files); n != len(files) {
+		t.Errorf("%d files were asked for alone, want all %d", n, len(files))
+	}
+}
+
 func TestWhatAnArchiveDoesNotBringComesAlone(t *testing.T) {
 	t.Parallel()
 	files := small(100)
@@ -199,6 +282,28 @@ func TestFilesOfAnArchiveThatAreThereAlreadyCountOnce(t *testing.T) {
 	for p, r := range b.ledger.Results() {
 		if r.Outcome != transfer.Done || r.TargetName != "" {
 			t.Errorf("%s has the result %+v", p, r)
+		}
+	}
+}
+
+func TestAMemberThatIsNotWhatItsUploaderClaimedIsReadOnceMore(t *testing.T) {
+	t.Parallel()
+	for _, wrong := range []string{"MD5:" + strings.Repeat("0", 32), "SHA1:" + strings.Repeat("0", 40)} {
+		files := small(60)
+		b, _ := archives(files)
+		b.source.Checksums = func(file string) string {
+			if file == "small/007" {
+				return wrong
+			}
+			return ""
+		}
+		b.mustEnd(t, transfer.Complete)
+		b.mustHave(t, withFolders(files))
+		if n, note := b.source.Calls("open", "small/007"), b.ledger.Results()["small/007"].Note; n != 1 || note == "" {
+			t.Errorf("%s: read %d times, note %q", wrong, n, note)
+		}
+		if n := b.opens(files); n != 3 {
+			t.Errorf("%s: %d files were asked for alone, want 3", wrong, n)
 		}
 	}
 }

@@ -19,6 +19,9 @@ const (
 	// was read. Asking costs the source as much as a small file does, so where
 	// there was hardly time for a change nobody asks.
 	slowTransfer = 2 * time.Second
+	// heldBytes is up to which size, in bytes, a file is read before it is sent: its
+	// MD5 goes ahead then, and one packet takes all of it.
+	heldBytes = 64 << 10
 	// answerGrace is how long a target may take to answer a body that was sent
 	// whole when the slice was cut short, and the source to confirm it.
 	answerGrace = 2 * time.Second
@@ -141,7 +144,7 @@ type place struct {
 // A file whose bytes are not what its uploader claimed is read once more: a source
 // stores such claims unchecked, and the same bytes again are its true content.
 func (r *run) put(ctx context.Context, j *job, res *Result, to place) (int64, error) {
-	size, err := r.stream(ctx, j, to, nil, res)
+	size, err := r.send(ctx, j, res, to)
 	var doubted *doubtError
 	if !errors.As(err, &doubted) {
 		return size, err
@@ -166,7 +169,7 @@ func (e *doubtError) Error() string {
 func (r *run) stream(ctx context.Context, j *job, to place, doubted []byte, res *Result) (int64, error) {
 	f := j.File
 	began := time.Now()
-	body, err := r.body(ctx, *j)
+	body, err := r.body(ctx, f)
 	res.took.Source += time.Since(began)
 	if err != nil {
 		return 0, err
@@ -178,7 +181,7 @@ func (r *run) stream(ctx context.Context, j *job, to place, doubted []byte, res 
 		size = f.Size
 	}
 	claimed := claimsOf(f, body)
-	sums := newDigest(claimed, j.md5)
+	sums := newDigest(claimed)
 	upload, done := cutting(ctx, func() bool { return sums.Cut(size) })
 	defer done()
 	check := func() error {
@@ -187,7 +190,7 @@ func (r *run) stream(ctx context.Context, j *job, to place, doubted []byte, res 
 			return &Error{Side: SideSource, Class: Again, Reason: ReasonChanged, Err: errors.New("two reads differ")}
 		case doubted == nil && !sums.Confirms():
 			return &Error{Side: SideSource, Class: Again, Reason: ReasonChanged, Err: &doubtError{sums.MD5()}}
-		case j.content != nil || time.Since(opened) <= slowTransfer:
+		case time.Since(opened) <= slowTransfer:
 			return nil
 		}
 		return r.unchanged(upload, f, body.ETag)
@@ -197,36 +200,88 @@ func (r *run) stream(ctx context.Context, j *job, to place, doubted []byte, res 
 			return size, err
 		}
 	}
-	stored, err := to.put(upload, NewFile{
+	n := NewFile{
 		Size:      size,
 		ModTime:   modTime(body, f),
 		CreatedAt: f.CreatedAt,
 		MIME:      cmp.Or(body.MIME, f.MIME),
 		Marks:     f.Marks,
-		MD5:       ahead(j, claimed, doubted),
+		MD5:       ahead(f, claimed, doubted),
 		Body:      tee{body, sums, size, check},
-	})
+	}
+	if body.Size > 0 && size <= heldBytes {
+		n.Content = make([]byte, size)
+		if _, err := io.ReadFull(n.Body, n.Content); err != nil {
+			res.took.Source += sums.Waited()
+			return size, err
+		}
+		n.Body = nil
+		if f.Attempts == 0 {
+			n.MD5 = sums.MD5()
+		}
+	}
+	stored, err := to.put(upload, n)
 	res.took.Source += sums.Waited()
 	res.took.Target += time.Since(opened) - sums.Waited()
-	if err != nil && ctx.Err() != nil && sums.Count() == size {
-		stored, err = r.arrived(ctx, to, size, sums.MD5(), err)
+	return size, r.verify(ctx, j, res, to, sent{size, sums.Count(), sums.MD5()}, stored, err)
+}
+
+// send is put for one try: of what an archive brought, or of a reading.
+func (r *run) send(ctx context.Context, j *job, res *Result, to place) (int64, error) {
+	if j.content == nil {
+		return r.stream(ctx, j, to, nil, res)
+	}
+	size := int64(len(j.content))
+	if ctx.Err() != nil {
+		return size, context.Cause(ctx)
+	}
+	claimed := parseClaims(j.Checksums)
+	kind, other := claimed.strongest()
+	if other != nil {
+		other.Write(j.content)
+	}
+	if !claimed.hold(j.md5, kind, other) {
+		return size, &Error{Side: SideSource, Class: Again, Reason: ReasonChanged, Err: &doubtError{j.md5}}
+	}
+	// What is at hand leaves at once: when ctx ends it is too late to cut it.
+	upload, done := cutting(ctx, func() bool { return true })
+	defer done()
+	began := time.Now()
+	stored, err := to.put(upload, NewFile{
+		Size: size, ModTime: j.ModTime, CreatedAt: j.CreatedAt, MIME: j.MIME, Marks: j.Marks, MD5: j.md5, Content: j.content,
+	})
+	res.took.Target += time.Since(began)
+	return size, r.verify(ctx, j, res, to, sent{size, size, j.md5}, stored, err)
+}
+
+// sent is what went to the target of a file of size bytes.
+type sent struct {
+	size, count int64 // bytes
+	md5         []byte
+}
+
+// verify holds what the target stored against what was sent, and fills in the
+// result of the file.
+func (r *run) verify(ctx context.Context, j *job, res *Result, to place, what sent, stored Stored, err error) error {
+	if err != nil && ctx.Err() != nil && what.count == what.size {
+		stored, err = r.arrived(ctx, to, what, err)
 	}
 	if err != nil {
-		return size, blame(err)
+		return blame(err)
 	}
 	r.target.ok()
 	// If we stop here, the file is in the target, perhaps without its marks, and
 	// not in the ledger: see doc.go.
 	failpoint.Here(failpoint.FileCreated)
-	if sum := sums.MD5(); sums.Count() != size || stored.Size != size || !bytes.Equal(stored.MD5, sum) {
+	if what.count != what.size || stored.Size != what.size || !bytes.Equal(stored.MD5, what.md5) {
 		to.bad(ctx, stored)
-		return size, &Error{
+		return &Error{
 			Side: SideTarget, Class: Again, Reason: ReasonCorrupt,
-			Err: fmt.Errorf("stored %d bytes, md5 %x; sent %d bytes, md5 %x", stored.Size, stored.MD5, sums.Count(), sum),
+			Err: fmt.Errorf("stored %d bytes, md5 %x; sent %d bytes, md5 %x", stored.Size, stored.MD5, what.count, what.md5),
 		}
 	}
-	res.fill(f, stored, sums.MD5())
-	return size, nil
+	res.fill(j.File, stored, what.md5)
+	return nil
 }
 
 // claimsOf is what the source claims of a body. What it claimed in the listing was
@@ -238,31 +293,25 @@ func claimsOf(f File, body *Body) claims {
 	return parseClaims(body.Checksums)
 }
 
-// ahead is the MD5 that goes before a body, so that the target refuses any other:
-// what an archive or an earlier reading gave, else what the source claims. A claim
-// that is wrong gets as far as the body's last bytes, see put. The target may refuse
-// a body all the same; after a pass of that the file goes without, and is compared
-// when it is there.
-func ahead(j *job, claimed claims, doubted []byte) []byte {
-	switch {
-	case doubted != nil:
-		return doubted
-	case j.md5 == nil && j.Attempts == 0:
+// ahead is the MD5 that goes before a body whose own is not known yet, so that the
+// target refuses any other: what an earlier reading gave, else what the source claims.
+// A claim that is wrong gets as far as the body's last bytes, see put. The target may
+// refuse a body all the same; after a pass of that the file goes without, and is
+// compared when it is there.
+func ahead(f File, claimed claims, doubted []byte) []byte {
+	if doubted == nil && f.Attempts == 0 {
 		return claimed["MD5"]
 	}
-	return j.md5
+	return doubted
 }
 
-// body opens a file, or gives what an archive brought of it.
-func (r *run) body(ctx context.Context, j job) (*Body, error) {
-	if j.content != nil {
-		return &Body{ReadCloser: io.NopCloser(bytes.NewReader(j.content)), Size: int64(len(j.content)), ETag: j.ETag}, nil
-	}
-	body, err := r.open(ctx, j.File)
+// body opens a file.
+func (r *run) body(ctx context.Context, f File) (*Body, error) {
+	body, err := r.open(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	if err := wantListedSize(j.File, body); err != nil {
+	if err := wantListedSize(f, body); err != nil {
 		_ = body.Close()
 		return nil, err
 	}
@@ -273,14 +322,14 @@ func (r *run) body(ctx context.Context, j job) (*Body, error) {
 // arrived looks whether a body that was sent whole is in the target although its
 // answer was cut off with the slice: what is there has to be counted. Otherwise it
 // gives the error of the upload.
-func (r *run) arrived(ctx context.Context, to place, size int64, md5 []byte, cause error) (Stored, error) {
+func (r *run) arrived(ctx context.Context, to place, what sent, cause error) (Stored, error) {
 	if r.lost() {
 		return Stored{}, cause
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerGrace)
 	defer cancel()
 	stored, err := to.find(ctx)
-	if err != nil || stored.Size != size || !bytes.Equal(stored.MD5, md5) {
+	if err != nil || stored.Size != what.size || !bytes.Equal(stored.MD5, what.md5) {
 		return Stored{}, cause
 	}
 	return stored, nil
@@ -365,7 +414,7 @@ func (r *run) read(ctx context.Context, f File) ([]byte, error) {
 		return nil, err
 	}
 	defer body.Close()
-	sums := newDigest(nil, nil)
+	sums := newDigest(nil)
 	if _, err := io.Copy(sums, body); err != nil {
 		return nil, err
 	}

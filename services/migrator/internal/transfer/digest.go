@@ -35,6 +35,26 @@ func parseClaims(checksums string) claims {
 	return all
 }
 
+// strongest is a sum to be compared besides MD5; nil where there is nothing to.
+func (c claims) strongest() (kind string, sum hash.Hash) {
+	switch {
+	case c["SHA256"] != nil:
+		return "SHA256", sha256.New()
+	case c["MD5"] == nil && c["SHA1"] != nil:
+		return "SHA1", sha1.New()
+	}
+	return "", nil
+}
+
+// hold says whether what was claimed is true of a content with that MD5, of which
+// other is the sum of that kind. Where nothing was claimed, it is.
+func (c claims) hold(md5 []byte, kind string, other hash.Hash) bool {
+	if claim := c["MD5"]; claim != nil && !bytes.Equal(claim, md5) {
+		return false
+	}
+	return other == nil || bytes.Equal(c[kind], other.Sum(nil))
+}
+
 // digest sums a body while it passes by. An HTTP client may still read a body
 // when the answer is there already, hence the lock.
 type digest struct {
@@ -42,7 +62,6 @@ type digest struct {
 	cut     bool // nothing more may pass
 	waited  time.Duration
 	md5     hash.Hash
-	known   []byte // the MD5 where it is known before; md5 is nil then
 	count   int64
 	claimed claims
 	kind    string    // of the claims, besides MD5; empty: none
@@ -50,18 +69,10 @@ type digest struct {
 }
 
 // newDigest sums MD5, and what else it takes to compare the strongest of the
-// source's claims. known is the MD5 where it need not be summed any more.
-func newDigest(claimed claims, known []byte) *digest {
-	d := &digest{known: known, claimed: claimed}
-	if known == nil {
-		d.md5 = md5.New()
-	}
-	switch {
-	case claimed["SHA256"] != nil:
-		d.kind, d.other = "SHA256", sha256.New()
-	case claimed["MD5"] == nil && claimed["SHA1"] != nil:
-		d.kind, d.other = "SHA1", sha1.New()
-	}
+// source's claims.
+func newDigest(claimed claims) *digest {
+	d := &digest{claimed: claimed, md5: md5.New()}
+	d.kind, d.other = claimed.strongest()
 	return d
 }
 
@@ -79,9 +90,7 @@ func (d *digest) pass(p []byte, waited time.Duration) error {
 	if d.cut {
 		return errCut
 	}
-	if d.known == nil {
-		d.md5.Write(p)
-	}
+	d.md5.Write(p)
 	if d.other != nil {
 		d.other.Write(p)
 	}
@@ -135,17 +144,10 @@ func (d *digest) Cut(size int64) (whole bool) {
 	return !d.cut
 }
 
-// MD5 of what passed by so far, or the known one.
+// MD5 of what passed by so far.
 func (d *digest) MD5() []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.sum()
-}
-
-func (d *digest) sum() []byte {
-	if d.known != nil {
-		return d.known
-	}
 	return d.md5.Sum(nil)
 }
 
@@ -167,8 +169,5 @@ func (d *digest) Waited() time.Duration {
 func (d *digest) Confirms() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if claim := d.claimed["MD5"]; claim != nil && !bytes.Equal(d.sum(), claim) {
-		return false
-	}
-	return d.other == nil || bytes.Equal(d.other.Sum(nil), d.claimed[d.kind])
+	return d.claimed.hold(d.md5.Sum(nil), d.kind, d.other)
 }

@@ -13,7 +13,8 @@
 // Listers read folders, make them in the target and add their children to the ledger
 // page by page, so that no file waits for its folder. One feeder reads files from the
 // ledger in the order of their ids, so that copying starts with the first page; small
-// neighbours come many at once in archives where the source has them. Another one
+// neighbours, of one folder or of several, come many at once in archives where the
+// source has them. Another one
 // reads the large files, which begin before the small ones that were listed earlier
 // and leave most transfers to these. Transfers stream one file each; one recorder
 // writes results in batches. All of it goes through the ledger, so memory does

@@ -2,6 +2,7 @@ package transfer_test
 
 import (
 	"context"
+	"crypto/md5"
 	"errors"
 	"fmt"
 	"io"
@@ -345,43 +346,50 @@ func TestAnErrorThatStopsTheMigrationStopsAllTransfers(t *testing.T) {
 
 func TestABadCopyIsRemovedAndMadeAgain(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(map[string]string{"a": "good"})
-		var spoiled atomic.Bool
-		b.target.Spoil = func(_ string, content []byte) []byte {
-			if spoiled.CompareAndSwap(false, true) {
-				return []byte("evil")
+	for _, content := range []string{"good", good} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(map[string]string{"a": content})
+			var spoiled atomic.Bool
+			b.target.Spoil = func(_ string, content []byte) []byte {
+				if spoiled.CompareAndSwap(false, true) {
+					return []byte("evil")
+				}
+				return content
 			}
-			return content
-		}
-		b.mustEnd(t, transfer.Complete)
-		b.mustHave(t, map[string]string{"a": "good"})
-		if n := b.target.Removes(); n != 1 {
-			t.Errorf("%d copies removed", n)
-		}
-	})
+			b.mustEnd(t, transfer.Complete)
+			b.mustHave(t, map[string]string{"a": content})
+			if n := b.target.Removes(); n != 1 {
+				t.Errorf("%d bytes: %d copies removed", len(content), n)
+			}
+		})
+	}
 }
 
 func TestAWrongClaimOfTheSourceIsNotedAndCopied(t *testing.T) {
 	t.Parallel()
-	b := newBench(map[string]string{"a": "good", "b": "good"})
-	b.source.Checksums = func(file string) string {
-		if file == "a" {
-			return "SHA1:0000 MD5:755f85c2723bb39381c7379a604160d8"
+	for _, content := range []string{"good", good} {
+		claim := fmt.Sprintf("MD5:%x", md5.Sum([]byte(content)))
+		b := newBench(map[string]string{"a": content, "b": content})
+		b.source.Checksums = func(file string) string {
+			if file == "a" {
+				return "SHA1:0000 " + claim
+			}
+			return claim
 		}
-		return "MD5:755f85c2723bb39381c7379a604160d8"
-	}
-	b.mustEnd(t, transfer.Complete)
-	b.mustHave(t, map[string]string{"a": "good", "b": "good"})
-	if r := b.ledger.Results()["b"]; r.Note != "" {
-		t.Errorf("a true claim was noted: %q", r.Note)
-	}
-	b2 := newBench(map[string]string{"a": "good"})
-	b2.source.Checksums = func(string) string { return "MD5:00000000000000000000000000000000" }
-	b2.mustEnd(t, transfer.Complete)
-	b2.mustHave(t, map[string]string{"a": "good"})
-	if r := b2.ledger.Results()["a"]; r.Note == "" {
-		t.Error("a wrong claim was not noted")
+		b.mustEnd(t, transfer.Complete)
+		b.mustHave(t, map[string]string{"a": content, "b": content})
+		if r := b.ledger.Results()["b"]; r.Note != "" {
+			t.Errorf("%d bytes: a true claim was noted: %q", len(content), r.Note)
+		}
+		for _, wrong := range []string{"MD5:00000000000000000000000000000000", "SHA1:0000000000000000000000000000000000000000"} {
+			b := newBench(map[string]string{"a": content})
+			b.source.Checksums = func(string) string { return wrong }
+			b.mustEnd(t, transfer.Complete)
+			b.mustHave(t, map[string]string{"a": content})
+			if r := b.ledger.Results()["a"]; r.Note == "" || b.target.Removes() > 0 {
+				t.Errorf("%d bytes: note %q of a wrong claim, %d copies removed", len(content), r.Note, b.target.Removes())
+			}
+		}
 	}
 }
 

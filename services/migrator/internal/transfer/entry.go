@@ -25,6 +25,11 @@ type Entry struct {
 	// SkipReason is set by the source on an entry that must be left out on
 	// purpose, in words for the user.
 	SkipReason string
+
+	// FolderETag is the ETag that the folder around a child had before its children
+	// were read, empty where the source did not say it first. While a folder keeps
+	// its ETag no file in it has changed.
+	FolderETag string
 }
 
 // Marks are what its owner put on an entry.
@@ -67,6 +72,7 @@ type NewFile struct {
 	MIME      string    // empty: the target goes by the name
 	Marks               // as far as they can be given at once
 	Body      io.Reader // read once; Size bytes
+	Content   []byte    // instead of Body where all of it is at hand; never changed again
 }
 
 // NewFolder is a folder to be found or made in the target.

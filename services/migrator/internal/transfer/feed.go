@@ -1,9 +1,16 @@
 package transfer
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // feedLimit is how many rows are read from the ledger at once.
 const feedLimit = 500
+
+// feedPatience is how long flush waits for more rows after the last ones: folders are
+// listed one after the other, and a few files of each go well together.
+const feedPatience = time.Second
 
 // feeder hands ledger rows out batch by batch, in the order of their ids. Within a
 // batch the order is that of read.
@@ -12,7 +19,8 @@ type feeder[T any] struct {
 	read  func(ctx context.Context, after int64, limit int) ([]T, error)
 	id    func(T) int64
 	hand  func(ctx context.Context, row T) error // errDrained ends the feeding
-	// flush is called when no more rows are to be had for the moment; may be nil.
+	// flush is called when no more rows will come, or enough were waited for; may be
+	// nil.
 	flush func(ctx context.Context) error
 	more  bell        // rung when a read may find more
 	over  func() bool // whether nothing more will be added
@@ -20,6 +28,8 @@ type feeder[T any] struct {
 
 // run returns nil when everything is handed out and nothing more will come.
 func (f feeder[T]) run(ctx context.Context, drain <-chan struct{}) error {
+	patience := time.NewTimer(feedPatience)
+	defer patience.Stop()
 	for after := int64(0); ; {
 		over := f.over() // asked before the read: what was added earlier is seen by it
 		rows, err := retryLedger(ctx, func() ([]T, error) { return f.read(ctx, after, orDefault(f.limit, feedLimit)) })
@@ -33,24 +43,31 @@ func (f feeder[T]) run(ctx context.Context, drain <-chan struct{}) error {
 			after = max(after, f.id(row))
 		}
 		if len(rows) > 0 {
+			patience.Reset(feedPatience)
 			continue
 		}
-		if f.flush != nil {
-			if err := f.flush(ctx); err != nil {
-				return err
-			}
-		}
 		if over {
-			return nil
+			return f.end(ctx)
 		}
 		select {
 		case <-f.more:
+		case <-patience.C:
+			if err := f.end(ctx); err != nil {
+				return err
+			}
 		case <-drain:
 			return errDrained
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
+}
+
+func (f feeder[T]) end(ctx context.Context) error {
+	if f.flush == nil {
+		return nil
+	}
+	return f.flush(ctx)
 }
 
 // send hands a row to a channel unless the slice drains or ends first.

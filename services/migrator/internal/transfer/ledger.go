@@ -27,12 +27,16 @@ type Ledger interface {
 	// behind them, large or not, the first by id, and all with suspects.
 	Underway(ctx context.Context, limit int) ([]File, error)
 	// AddPage records what was read of a folder's listing so far. Children that
-	// are known already stay as they are.
+	// are known already stay as they are, and so does the folder's ETag: it is not
+	// later than any of them.
 	AddPage(ctx context.Context, p Page) error
 	// RecordFolder records a folder that could not be listed.
 	RecordFolder(ctx context.Context, r FolderResult) error
 	// Folder gives a folder as it stands now, whatever its state.
 	Folder(ctx context.Context, id int64) (Folder, error)
+	// ETagAbove gives the ETag that the folder at a path, which is this one or one
+	// above it, had when its listing began; empty while that is not known.
+	ETagAbove(ctx context.Context, folderID int64, path string) (string, error)
 	// SetTarget records where a folder is in the target from now on.
 	SetTarget(ctx context.Context, f Folder) error
 	// Copied says whether the file of that name beside f, in this migration or an earlier
@@ -71,7 +75,7 @@ type File struct {
 	FolderID     int64
 	FolderPath   string
 	FolderTarget string // target id of the folder it goes to
-	FolderETag   string // of the folder's whole listing; empty while it is not known
+	FolderETag   string // of the folder when its listing began; empty while it is not known
 	Size         int64  // bytes, as listed
 	ModTime      time.Time
 	CreatedAt    time.Time
@@ -113,7 +117,7 @@ type Page struct {
 	Folder   Folder // with TargetID
 	Entries  []Entry
 	Complete bool
-	Self     Entry // with Complete: the folder's own entry
+	ETag     string // of the folder when the listing began; empty while the source did not say
 }
 
 // Outcome is what became of one file.

@@ -92,8 +92,7 @@ func (r *run) listOnce(ctx context.Context, f Folder) error {
 	page := Page{Folder: f}
 	since := time.Now()
 	self, err := r.listSource(ctx, f.Path, func(e Entry) error {
-		// Not before there is more: a folder that fits is recorded as a whole, with
-		// its ETag, and its files need not ask for that again.
+		// Not before there is more: a folder that fits is recorded as a whole.
 		if len(page.Entries) == pageEntries || len(page.Entries) > 0 && time.Since(since) >= pageAge {
 			if err := r.addPage(ctx, &page); err != nil {
 				return err
@@ -101,6 +100,7 @@ func (r *run) listOnce(ctx context.Context, f Folder) error {
 			page.Entries, since = page.Entries[:0], time.Now()
 		}
 		page.Entries = append(page.Entries, e)
+		page.ETag = e.FolderETag
 		return nil
 	})
 	if err != nil {
@@ -109,7 +109,7 @@ func (r *run) listOnce(ctx context.Context, f Folder) error {
 		return err
 	}
 	r.source.ok()
-	page.Complete, page.Self = true, self
+	page.Complete, page.ETag = true, self.ETag
 	return r.addPage(ctx, &page)
 }
 

@@ -1,6 +1,7 @@
 package transfertest
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -181,8 +182,9 @@ func (l *Ledger) AddPage(_ context.Context, p transfer.Page) error {
 	defer l.mu.Unlock()
 	parent := l.byID(p.Folder.ID)
 	parent.TargetID, parent.TargetName = p.Folder.TargetID, p.Folder.TargetName
+	parent.etag = cmp.Or(parent.etag, p.ETag)
 	if p.Complete {
-		parent.state, parent.etag = "listed", p.Self.ETag
+		parent.state = "listed"
 	}
 	for _, e := range p.Entries {
 		l.add(parent, e)
@@ -213,9 +215,23 @@ func (l *Ledger) add(parent *folder, e transfer.Entry) {
 		}
 	}
 	l.files = append(l.files, &file{
-		File:   transfer.File{ID: int64(len(l.files) + 1), Name: e.Name, FolderID: parent.ID, FolderPath: parent.Path, Size: e.Size, ETag: e.ETag, Marks: e.Marks},
+		File: transfer.File{
+			ID: int64(len(l.files) + 1), Name: e.Name, FolderID: parent.ID, FolderPath: parent.Path,
+			Size: e.Size, ETag: e.ETag, Checksums: e.Checksums, Marks: e.Marks,
+		},
 		folder: parent.ID,
 	})
+}
+
+// ETagAbove implements transfer.Ledger.
+func (l *Ledger) ETagAbove(_ context.Context, folderID int64, path string) (string, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := l.byID(folderID)
+	for f.Path != path {
+		f = l.byID(f.parent)
+	}
+	return f.etag, nil
 }
 
 // RecordFolder implements transfer.Ledger.

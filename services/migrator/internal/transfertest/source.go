@@ -24,7 +24,7 @@ type Source struct {
 	Fault func(call, path string) error
 	// CutList ends the listing of a folder with an error after so many entries.
 	CutList func(folder string) (after int, cut bool)
-	// Checksums are claimed for a file.
+	// Checksums are claimed for a file, by listings too.
 	Checksums func(file string) string
 	// Listed are the ETags that listings show.
 	Listed map[string]string
@@ -77,22 +77,26 @@ func (s *Source) List(_ context.Context, folder string, yield func(transfer.Entr
 	if err := s.called("list", folder); err != nil {
 		return transfer.Entry{}, err
 	}
+	self := transfer.Entry{Name: path.Base(folder), Folder: true}
+	if s.ETag != nil {
+		self.ETag = s.ETag(folder)
+	}
 	for i, e := range s.children(folder) {
 		if s.ETag != nil {
 			e.ETag = s.ETag(path.Join(folder, e.Name))
+		}
+		if s.Checksums != nil && !e.Folder {
+			e.Checksums = s.Checksums(path.Join(folder, e.Name))
 		}
 		if s.CutList != nil {
 			if after, cut := s.CutList(folder); cut && i == after {
 				return transfer.Entry{}, Again(transfer.SideSource, transfer.ReasonIncomplete)
 			}
 		}
+		e.FolderETag = self.ETag
 		if err := yield(e); err != nil {
 			return transfer.Entry{}, err
 		}
-	}
-	self := transfer.Entry{Name: path.Base(folder), Folder: true}
-	if s.ETag != nil {
-		self.ETag = s.ETag(folder)
 	}
 	return self, nil
 }

@@ -232,7 +232,7 @@ func (t *Target) Create(_ context.Context, f transfer.NewFile) (transfer.Stored,
 	if taken {
 		return transfer.Stored{}, refused(transfer.ReasonNameTaken, transfer.ErrNameTaken)
 	}
-	content, err := io.ReadAll(f.Body)
+	content, err := contentOf(f)
 	if err == nil && int64(len(content)) != f.Size {
 		err = errors.New("body of the wrong length")
 	}
@@ -345,7 +345,7 @@ func (t *Target) Replace(_ context.Context, id string, was []byte, f transfer.Ne
 	if err := t.fault("replace", n.Name); err != nil {
 		return transfer.Stored{}, err
 	}
-	content, err := io.ReadAll(f.Body)
+	content, err := contentOf(f)
 	if err != nil {
 		return transfer.Stored{}, &transfer.Error{Side: transfer.SideTarget, Class: transfer.Again, Reason: transfer.ReasonUnreachable, Err: err}
 	}
@@ -383,4 +383,12 @@ func (t *Target) Move(id, parentID string) {
 	defer t.mu.Unlock()
 	n := t.nodes[id]
 	n.parent, n.ParentID = parentID, parentID
+}
+
+// contentOf reads what is sent.
+func contentOf(f transfer.NewFile) ([]byte, error) {
+	if f.Content != nil {
+		return f.Content, nil
+	}
+	return io.ReadAll(f.Body)
 }

@@ -93,8 +93,11 @@ func TestMayTellsInstancesApart(t *testing.T) {
 		t.Errorf("unknown instance: %v", err)
 	}
 	inst.SetBlocked(true)
-	if err := store.May(t.Context(), alice, token, request.RightAsk); request.CodeOf(err) != request.CodeBlockedInstance {
-		t.Errorf("blocked instance: %v", err)
+	for _, reason := range []string{"", cozytest.BlockedUnpaid} {
+		inst.SetBlockingReason(reason)
+		if err := store.May(t.Context(), alice, token, request.RightAsk); request.CodeOf(err) != request.CodeBlockedInstance {
+			t.Errorf("instance blocked for %q: %v", reason, err)
+		}
 	}
 }
 

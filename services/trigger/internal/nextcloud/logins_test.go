@@ -196,6 +196,9 @@ func TestCheckDoesNotTellClosedFromForbidden(t *testing.T) {
 			t.Parallel()
 			_, err := check(t, newLogins(t, c.guarded), c.url)
 			wantRefusal(t, err, request.CodeUnreachable, noAnswer)
+			if told := strings.Contains(err.Error(), "ALLOWED_PRIVATE_RANGES"); told != c.guarded && name != "unknown host" {
+				t.Errorf("the log says %q", err)
+			}
 		})
 	}
 }
