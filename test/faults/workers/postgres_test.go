@@ -190,6 +190,8 @@ func TestARequestWhoseCommitIsUnknownIsAdmittedOnce(t *testing.T) {
 	})
 	m.request()
 	m.awaitCompleted(t, rig.Patience)
+	// A small migration is over before the message is tried again.
+	rig.Await(t, rig.Patience, "tried again", func() bool { return len(worker.Log.All("migration requested")) > 0 })
 	var admissions []any
 	for _, line := range worker.Log.All("migration requested") {
 		admissions = append(admissions, line["admission"])
