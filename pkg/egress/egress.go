@@ -26,18 +26,20 @@ const (
 	keepAlive      = 15 * time.Second
 	maxHeaderBytes = 256 << 10
 
-	// readBuffer is what a connection reads at once, in bytes: a chunked body comes
-	// with a quarter of the system calls that net/http's 4 kB take.
-	readBuffer = 16 << 10
-	// writeBuffer is what it sends at once: a small file goes out together with the
-	// head of its request.
-	writeBuffer = 16 << 10
+	// bodyBuffer is what a connection that carries bodies reads, or writes, at once, in
+	// bytes: a chunked body comes with a quarter of the system calls that net/http's
+	// 4 kB take, and a small file goes out together with the head of its request.
+	bodyBuffer = 16 << 10
 )
 
 // Options shape a transport. The zero value is fit for hosts that users type.
 type Options struct {
 	MaxConnsPerHost     int // zero: no limit
 	MaxIdleConnsPerHost int // at least the parallelism; zero: 32
+
+	// Downloads and Uploads say which way the bodies of files go: a larger buffer
+	// is worth its memory there, for each connection.
+	Downloads, Uploads bool
 
 	// AllowPrivate lifts the ban on private and special addresses; Allow lifts
 	// it for some.
@@ -85,10 +87,18 @@ func NewTransport(o Options) *Transport {
 			IdleConnTimeout:        idleConn,
 			// A compressed answer has no Content-Length and no honest size.
 			DisableCompression: true,
-			ReadBufferSize:     readBuffer,
-			WriteBufferSize:    writeBuffer,
+			ReadBufferSize:     bufferFor(o.Downloads),
+			WriteBufferSize:    bufferFor(o.Uploads),
 		},
 	}
+}
+
+// bufferFor gives zero, net/http's own size, where no bodies go.
+func bufferFor(bodies bool) int {
+	if bodies {
+		return bodyBuffer
+	}
+	return 0
 }
 
 func tlsConfig(given *tls.Config) *tls.Config {

@@ -85,6 +85,7 @@ func (s *Settings) Open(
 	// The instances are the operator's own: they may be anywhere.
 	transport := egress.NewTransport(egress.Options{
 		AllowPrivate: true, Addresses: addresses, MaxIdleConnsPerHost: parallelism,
+		Uploads: true,
 		// The client bounds each request, and a copy within the stack for hours.
 		Headers: -1,
 	})

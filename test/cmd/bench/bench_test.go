@@ -100,7 +100,7 @@ func TestSpreadTakesTheMiddle(t *testing.T) {
 
 func TestScenariosArePickedByName(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"-profile", "fast"}, {"-only", "huge"}, {"-count", "0"}, {"-files", "-1"}, {"now"}} {
+	for _, args := range [][]string{{"-profile", "fast"}, {"-only", "huge"}, {"-count", "0"}, {"-files", "-1"}, {"-parallel", "-1"}, {"now"}} {
 		if _, err := parseOptions(args); err == nil {
 			t.Errorf("%q was accepted", args)
 		}
@@ -223,6 +223,25 @@ func TestOtherNumbersOfFilesAreForScenariosOfSeveral(t *testing.T) {
 		for _, l := range s.ways {
 			if want := map[bool]int{true: 1, false: 70}[s.name == "large"]; l.files != want {
 				t.Errorf("%s, %s: %d files instead of %d", s.name, l.label, l.files, want)
+			}
+		}
+	}
+}
+
+func TestOtherParallelismIsForWaysOfSeveralAtOnce(t *testing.T) {
+	t.Parallel()
+	o, err := parseOptions([]string{"-parallel", "128"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range o.scenarios {
+		for _, l := range s.ways {
+			want := 128
+			if strings.HasPrefix(l.label, "one file at a time") {
+				want = 1
+			}
+			if l.parallel != want || strings.Contains(l.label, "16") {
+				t.Errorf("%s, %s: %d at once instead of %d", s.name, l.label, l.parallel, want)
 			}
 		}
 	}

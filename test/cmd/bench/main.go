@@ -8,7 +8,7 @@
 // count. The ways of a scenario take turns, and each
 // ratio is to the first way of the same round.
 //
-//	bench [-profile default|quick|real|rclone|tracing] [-count N] [-only SCENARIO] [-files N] [-many] [-migrator BINARY] [-rclone BINARY] [-json]
+//	bench [-profile default|quick|real|rclone|tracing] [-count N] [-only SCENARIO] [-files N] [-parallel N] [-many] [-migrator BINARY] [-rclone BINARY] [-json]
 //
 // The profile real has both servers cost what recorded ones did (nextcloudtest and
 // cozytest know them as nextcloud32 and cozy-stack), and so predicts what real ones
@@ -77,6 +77,7 @@ func parseOptions(args []string) (options, error) {
 	flags.IntVar(&o.count, "count", 5, "rounds of each scenario, all its ways in turn")
 	only := flags.String("only", "", "measure this scenario only")
 	files := flags.Int("files", 0, "move so many in each scenario of more than one, instead of what its profile says")
+	parallel := flags.Int("parallel", 0, "move so many at once, instead of 16")
 	flags.StringVar(&o.migrator, "migrator", "", "measure this binary instead of building one")
 	flags.StringVar(&o.rclone, "rclone", "rclone", "the rclone to measure beside us")
 	many := flags.Bool("many", false, "with the profile real, list 30,000 folders, too: some 20 minutes a round")
@@ -84,7 +85,7 @@ func parseOptions(args []string) (options, error) {
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	if flags.NArg() > 0 || o.count < 1 || *files < 0 {
+	if flags.NArg() > 0 || o.count < 1 || *files < 0 || *parallel < 0 {
 		return o, errors.New("no arguments are expected, and a count of 1 or more")
 	}
 	var err error
@@ -93,6 +94,9 @@ func parseOptions(args []string) (options, error) {
 	}
 	if *files > 0 {
 		resize(o.scenarios, *files)
+	}
+	if *parallel > 0 {
+		widen(o.scenarios, *parallel)
 	}
 	return o, nil
 }

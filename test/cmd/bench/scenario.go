@@ -112,7 +112,7 @@ func (l load) aiming(ratio float64) load {
 func profile(name string, many bool) ([]scenario, error) {
 	switch name {
 	case "default":
-		return []scenario{small(5000), large(1000 * megabyte), latency(150, 1500)}, nil
+		return []scenario{small(20_000), large(1000 * megabyte), latency(150, 1500)}, nil
 	case "quick":
 		return []scenario{small(200), large(10 * megabyte), latency(10, 100)}, nil
 	case profileReal:
@@ -202,6 +202,19 @@ func pick(profileName, only string, many bool) ([]scenario, error) {
 		names = append(names, s.name)
 	}
 	return nil, fmt.Errorf("unknown scenario %q; there are %s", only, strings.Join(names, ", "))
+}
+
+// widen has every way of several at once move so many at once.
+func widen(scenarios []scenario, parallel int) {
+	for _, s := range scenarios {
+		for i := range s.ways {
+			l := &s.ways[i]
+			if l.parallel > 1 {
+				l.label = strings.Replace(l.label, fmt.Sprintf("%d at once", l.parallel), fmt.Sprintf("%d at once", parallel), 1)
+				l.parallel = parallel
+			}
+		}
+	}
 }
 
 // resize has every scenario of several files move so many.

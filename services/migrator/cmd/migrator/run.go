@@ -139,10 +139,12 @@ func openSides(cfg *SidesConfig, observe func(string, http.RoundTripper) http.Ro
 		return nil, err
 	}
 	return &sides{
-		mode:     cfg.Mode,
-		stack:    stack,
-		hosts:    hosts,
-		source:   observe("source", egress.NewTransport(egress.Options{Allow: cfg.AllowedRanges, MaxIdleConnsPerHost: max(cfg.SourceTransfers, cfg.Transfers) + cfg.Listers})),
+		mode:  cfg.Mode,
+		stack: stack,
+		hosts: hosts,
+		source: observe("source", egress.NewTransport(egress.Options{
+			Allow: cfg.AllowedRanges, MaxIdleConnsPerHost: max(cfg.SourceTransfers, cfg.Transfers) + cfg.Listers, Downloads: true,
+		})),
 		kinds:    cfg.KindsConfig,
 		requests: cfg.Requests,
 		sources:  pace.NewServers(cfg.SourceTransfers),

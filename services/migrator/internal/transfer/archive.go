@@ -28,13 +28,18 @@ type Archiver interface {
 var ErrNoArchives = errors.New("the source has no archives")
 
 // A bundle is what one archive is asked for: neighbours in the ledger, of one folder
-// or of several. All of it is in memory at once, for each bundle that is read.
+// or of several. All of it is in memory at once.
 const (
 	bundleFiles  = 64
 	bundleBytes  = 4 << 20
 	bundleLeast  = 4         // fewer are as quick one by one: a bundle costs two requests more
 	bundleMember = 512 << 10 // bytes of the largest file that goes into one
 	bundleReads  = 2         // archives read at once: one is read while the other is uploaded
+
+	// bundlesHeld is how many bytes of members a slice holds, from before their
+	// archive is asked for until they are in the target: what two archives bring
+	// while a third is uploaded, however many transfers there are.
+	bundlesHeld = (bundleReads + 1) * bundleBytes
 )
 
 // archiveFailures is how many archives in a row may give nothing before no more
@@ -46,6 +51,7 @@ type job struct {
 	File
 	content []byte // nil: to be read from the source
 	md5     []byte // of the content
+	held    int64  // bytes of bundlesHeld that it gives back when it is over
 }
 
 func newJob(f File, content []byte) job {
@@ -53,7 +59,7 @@ func newJob(f File, content []byte) job {
 		return job{File: f}
 	}
 	sum := md5.Sum(content)
-	return job{f, content, sum[:]}
+	return job{File: f, content: content, md5: sum[:], held: f.Size}
 }
 
 // bundler hands files to the transfers: small neighbours together by way of an
@@ -167,7 +173,7 @@ func (b *bundler) add(ctx context.Context, f File) error {
 // before goes alone: it may be what spoils an archive.
 func (b *bundler) takes(f File) bool {
 	switch {
-	case b.archiver == nil, b.failures.tooMany(), f.Attempts > 0, f.Size > bundleMember:
+	case b.archiver == nil, b.failures.tooMany(), f.Attempts > 0, f.Size < 0, f.Size > bundleMember:
 		return false
 	case f.Earlier.found(): // whether it is read at all is decided later
 		return false
@@ -209,6 +215,9 @@ func (b *bundler) alone(ctx context.Context, files []File) error {
 // each folder gets its own.
 func (b *bundler) fetch(ctx context.Context, files []File) error {
 	for again := false; ; again = true {
+		if err := b.held.Acquire(ctx, bytesOf(files)); err != nil {
+			return context.Cause(ctx)
+		}
 		contents, came, broke, err := b.archive(ctx, files)
 		if err != nil {
 			return err
@@ -224,6 +233,7 @@ func (b *bundler) fetch(ctx context.Context, files []File) error {
 			}
 			contents[i] = nil
 		}
+		b.held.Release(bytesOf(rest))
 		if came == 0 && scattered(files) {
 			return b.apart(ctx, files)
 		}
@@ -236,6 +246,13 @@ func (b *bundler) fetch(ctx context.Context, files []File) error {
 		}
 		files = rest[1:]
 	}
+}
+
+func bytesOf(files []File) (sum int64) {
+	for _, f := range files {
+		sum += f.Size
+	}
+	return sum
 }
 
 // apart fetches a bundle folder by folder.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"example.org/ncm/services/migrator/internal/transfer"
 	"example.org/ncm/services/migrator/internal/transfertest"
@@ -50,6 +51,52 @@ func TestSmallFilesComeInArchives(t *testing.T) {
 	}
 	if n := b.target.Creates(); n != len(files) {
 		t.Errorf("%d files created, want %d", n, len(files))
+	}
+}
+
+// What waits for the target is in memory, and must not grow with the transfers.
+func TestOnlyAsMuchAsAFewArchivesIsHeld(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(string, string) (string, bool){
+		"all of it comes": nil,
+		"half of it comes": func(file, content string) (string, bool) {
+			return content, file[len(file)-1]%2 == 0
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const member, budget = 400 << 10, 12 << 20
+			files := map[string]string{}
+			for i := range 120 {
+				files[fmt.Sprintf("small/%03d", i)] = strings.Repeat(string(rune('a'+i%26)), member)
+			}
+			synctest.Test(t, func(t *testing.T) {
+				b, a := archives(files)
+				b.transfers = 64
+				var came atomic.Int64
+				a.Spoil = func(file, content string) (string, bool) {
+					there := true
+					if spoil != nil {
+						content, there = spoil(file, content)
+					}
+					if there {
+						came.Add(int64(len(content)))
+					}
+					return content, there
+				}
+				full := make(chan struct{})
+				b.target.After = func(string) error { <-full; return nil }
+				ended := make(chan transfer.EndKind)
+				go func() { ended <- b.mustEnd(t, transfer.Complete).Kind }()
+				synctest.Wait()
+				if held := came.Load(); held > budget || held < budget/2 {
+					t.Errorf("%d bytes came while none could leave, want about %d", held, budget)
+				}
+				close(full)
+				<-ended
+				b.mustHave(t, withFolders(files))
+			})
+		})
 	}
 }
 

@@ -44,6 +44,7 @@ func (r *run) transfer(ctx context.Context, largeFirst bool) error {
 		if failure == nil && err == nil && res.Outcome == Done {
 			failure, err = r.mark(ctx, res.File, &res)
 		}
+		r.held.Release(j.held)
 		if err != nil {
 			return r.noteDrained(err) // what is left in the channels is in the ledger
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 )
 
 // Config is what one slice works with. Source, Target and Ledger are required.
@@ -123,7 +124,8 @@ type run struct {
 	jobs    chan job // small files
 	large   chan job
 	results chan Result
-	fetcher Fetcher // nil: all is streamed
+	held    *semaphore.Weighted // bytes that archives brought, see bundlesHeld
+	fetcher Fetcher             // nil: all is streamed
 	source  *health
 	target  *health
 	// How much each server takes at once.
@@ -156,7 +158,8 @@ func newRun(cfg Config) *run {
 	return &run{
 		cfg:         cfg,
 		fetcher:     fetcher,
-		jobs:        make(chan job, cfg.Transfers),
+		jobs:        make(chan job, min(cfg.Transfers, 16)),
+		held:        semaphore.NewWeighted(bundlesHeld),
 		large:       make(chan job),
 		sourcePace:  paceOf(cfg.Source),
 		targetPace:  paceOf(cfg.Target),

@@ -32,6 +32,7 @@ type bench struct {
 	drain    chan struct{}
 
 	onChanged transfer.OnChanged
+	transfers int
 }
 
 func newBench(files map[string]string, folders ...string) *bench {
@@ -46,6 +47,7 @@ func newBench(files map[string]string, folders ...string) *bench {
 func (b *bench) run(ctx context.Context) (transfer.End, error) {
 	cfg := transfer.Config{
 		Source: b.source, Target: b.target, Ledger: b.ledger, Drain: b.drain, Attempts: 3, Archives: true, OnChanged: b.onChanged,
+		Transfers: b.transfers,
 	}
 	if b.archiver != nil {
 		cfg.Source = b.archiver
