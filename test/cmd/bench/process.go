@@ -161,7 +161,8 @@ func familyCPU(pid int) (time.Duration, error) {
 				return 0, err
 			}
 			of, err := familyCPU(child)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) { // it has just ended
+			ended := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) // ESRCH: between open and read
+			if err != nil && !ended {
 				return 0, err
 			}
 			cpu += of
