@@ -116,7 +116,7 @@ func TestScenariosArePickedByName(t *testing.T) {
 		}
 	}
 	want := []string{
-		"small", "large", "latency", "large", "small", "large", "latency",
+		"small", "large", "latency", "large", "small", "large", "latency", "list-30",
 		"small", "scattered", "large", "list-300", "list-3000", "list-30000", "rclone", "tracing",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

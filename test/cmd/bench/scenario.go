@@ -114,7 +114,7 @@ func profile(name string, many bool) ([]scenario, error) {
 	case "default":
 		return []scenario{small(20_000), large(1000 * megabyte), latency(150, 1500)}, nil
 	case "quick":
-		return []scenario{small(200), large(10 * megabyte), latency(10, 100)}, nil
+		return []scenario{small(200), large(10 * megabyte), latency(10, 100), listing(30)}, nil
 	case profileReal:
 		all := []scenario{smallOnReal(300), scattered(300), large(512 * megabyte), listing(300), listing(3000)}
 		if many {
