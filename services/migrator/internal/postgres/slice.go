@@ -202,14 +202,14 @@ func (s *Slice) Copied(ctx context.Context, f transfer.File, name, targetID stri
 			LIMIT @earlier
 		)
 		SELECT f.target_id IS NOT DISTINCT FROM @target OR EXISTS (
-			SELECT FROM earlier m
-			JOIN folder o ON o.migration_id = m.id AND o.target_id = d.target_id
-			JOIN file p ON p.migration_id = m.id AND p.folder_id = o.id AND p.name = f.name
+			SELECT FROM (`+sameTarget+`) o
+			CROSS JOIN LATERAL (`+knownFrom+`) m
+			CROSS JOIN LATERAL (`+sameName+`) p
 			WHERE p.target_id = @target AND p.state = 'done' AND p.source_id = f.source_id AND p.source_id <> ''
 		)
-		FROM file f
-		JOIN folder d ON d.migration_id = f.migration_id AND d.id = f.folder_id
-		WHERE f.migration_id = @id AND f.folder_id = @folder AND f.name = @name`,
+		FROM folder d
+		JOIN file f ON f.folder_id = d.id AND f.name = @name
+		WHERE d.migration_id = @id AND d.id = @folder`,
 		pgx.NamedArgs{"id": s.lease.ID, "folder": f.FolderID, "name": name, "target": targetID, "earlier": maxEarlier},
 		pgx.RowTo[bool])
 	return err == nil && slices.Contains(found, true), err
@@ -233,8 +233,27 @@ func fileRow(row pgx.CollectableRow, more ...any) (f transfer.File, err error) {
 
 // The earlier copy of a file is looked up by keys all the way: the folders of
 // earlier migrations that went to the same folder of the target, in them the name.
-// The planner is left no choice of another way, such as a join of all with all.
+// The planner is left no choice of another way, such as a join of all with all, and
+// no condition on the migration, by whose statistics it would read all of it.
 // Ids of the source are compared, and mean nothing without the account.
+const (
+	sameTarget = `
+		SELECT id, migration_id
+		FROM folder
+		WHERE target_id = d.target_id AND EXISTS (SELECT FROM earlier)
+		OFFSET 0`
+	knownFrom = `
+		SELECT admitted_at
+		FROM earlier
+		WHERE id = o.migration_id
+		OFFSET 0`
+	sameName = `
+		SELECT source_id, target_id, md5, etag, size, state, favorite, tags
+		FROM file
+		WHERE folder_id = o.id AND name = f.name
+		OFFSET 0`
+)
+
 const (
 	selectFiles      = selectBatch + withEarlier
 	selectLargeFiles = selectBatch + ` AND ` + large + withEarlier
@@ -271,19 +290,9 @@ const withEarlier = `
 	LEFT JOIN LATERAL (
 		SELECT p.target_id, p.md5, p.etag = f.etag AND (p.size = f.size OR f.size = 0) AS unchanged,
 			p.favorite, p.tags
-		FROM earlier m
-		CROSS JOIN LATERAL (
-			SELECT id
-			FROM folder
-			WHERE migration_id = m.id AND target_id = d.target_id
-			OFFSET 0
-		) o
-		CROSS JOIN LATERAL (
-			SELECT source_id, target_id, md5, etag, size, state, favorite, tags
-			FROM file
-			WHERE migration_id = m.id AND folder_id = o.id AND name = f.name
-			OFFSET 0
-		) p
+		FROM (` + sameTarget + `) o
+		CROSS JOIN LATERAL (` + knownFrom + `) m
+		CROSS JOIN LATERAL (` + sameName + `) p
 		WHERE p.state = 'done' AND p.source_id = f.source_id AND p.source_id <> '' AND p.etag <> ''
 		ORDER BY m.admitted_at DESC
 		LIMIT 1
