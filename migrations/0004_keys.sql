@@ -1,6 +1,6 @@
 -- +goose Up
 
--- Of all indexes of a table only its primary key begins with the migration. A ledger's
+-- Of all indexes of whole tables only primary keys begin with the migration. A ledger's
 -- statistics never know the migration that began last: the planner takes its rows for
 -- few, any index that begins with it for as good as the key, and reads all of a
 -- migration's entries for each result. Ids of folders are of one sequence, so a name

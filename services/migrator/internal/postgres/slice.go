@@ -234,13 +234,13 @@ func fileRow(row pgx.CollectableRow, more ...any) (f transfer.File, err error) {
 // The earlier copy of a file is looked up by keys all the way: the folders of
 // earlier migrations that went to the same folder of the target, in them the name.
 // The planner is left no choice of another way, such as a join of all with all, and
-// no condition on the migration, by whose statistics it would read all of it.
+// no condition that finds a migration, by whose statistics it would read all of it.
 // Ids of the source are compared, and mean nothing without the account.
 const (
 	sameTarget = `
 		SELECT id, migration_id
 		FROM folder
-		WHERE target_id = d.target_id AND EXISTS (SELECT FROM earlier)
+		WHERE target_id = d.target_id AND migration_id <> @id AND EXISTS (SELECT FROM earlier)
 		OFFSET 0`
 	knownFrom = `
 		SELECT admitted_at
