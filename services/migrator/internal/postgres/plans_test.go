@@ -233,6 +233,7 @@ func touchNoMoreRows(t *testing.T, url string, filled func()) {
 		_, beforeErr := l.CopiedBefore(t.Context(), lease.Migration)
 		s, _, snapshotErr := l.Snapshot(t.Context(), lease.ID)
 		_, noticesErr := l.Notices(t.Context(), lease.ID, transfer.Failed, batch)
+		_, lastErr := slice.LastFile(t.Context())
 		_, folderErr := slice.Folder(t.Context(), found[0].ID)
 		_, aboveErr := slice.ETagAbove(t.Context(), first[0].FolderID, "")
 		for name, err := range map[string]error{
@@ -240,7 +241,7 @@ func touchNoMoreRows(t *testing.T, url string, filled func()) {
 			"suspect": slice.Suspect(t.Context(), first[0].ID, "bad"), "target": slice.SetTarget(t.Context(), page.Folder),
 			"failed folder": slice.RecordFolder(t.Context(), transfer.FolderResult{Folder: found[0], Outcome: transfer.Postponed, Reason: transfer.ReasonBusy}),
 			"mirrored":      l.Mirrored(t.Context(), lease.ID, lease.Term, s.Changed),
-			"behind":        behindErr, "claim": claimErr, "renew": renewErr, "before": beforeErr, "snapshot": snapshotErr, "notices": noticesErr, "folder": folderErr, "above": aboveErr,
+			"behind":        behindErr, "claim": claimErr, "renew": renewErr, "before": beforeErr, "snapshot": snapshotErr, "notices": noticesErr, "last": lastErr, "folder": folderErr, "above": aboveErr,
 		} {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
@@ -252,7 +253,7 @@ func touchNoMoreRows(t *testing.T, url string, filled func()) {
 		work()
 	}
 	executed := seen.take(t)
-	if len(executed) < 6*16 {
+	if len(executed) < 6*17 {
 		t.Fatalf("only %d plans were seen", len(executed))
 	}
 	// A page is the most that one statement is about; a rerun looks for each file of a

@@ -8,20 +8,25 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"example.org/ncm/services/migrator/internal/transfer"
 )
 
-// Slice is the ledger of one migration under one term of its lease.
+// Slice is the ledger of one migration under one term of its lease. Safe for
+// concurrent use.
 type Slice struct {
 	ledger *Ledger
 	lease  transfer.Lease
+	pages  groupCommit
 }
 
 var _ transfer.Ledger = (*Slice)(nil)
 
 // Slice binds the ledger to a lease.
-func (l *Ledger) Slice(lease transfer.Lease) *Slice { return &Slice{l, lease} }
+func (l *Ledger) Slice(lease transfer.Lease) *Slice {
+	return &Slice{ledger: l, lease: lease, pages: newGroupCommit()}
+}
 
 // lockTerm is the first statement of each write. It also makes the second one see
 // the row as the last writer left it.
@@ -34,19 +39,23 @@ func (s *Slice) write(ctx context.Context, sql string, args pgx.NamedArgs) error
 	return s.writeUnder(ctx, lockTerm, sql, args)
 }
 
-// writeUnder runs a lock and one statement in a single round trip, which Postgres
-// takes as one transaction. The statement changes the migration's row or nothing.
-func (s *Slice) writeUnder(ctx context.Context, lock, sql string, args pgx.NamedArgs) error {
-	args = fence(s.lease, args)
+// writeUnder runs a lock and a statement, once for each args, in a single round trip,
+// which Postgres takes as one transaction. The statement changes the migration's row or
+// nothing.
+func (s *Slice) writeUnder(ctx context.Context, lock, sql string, each ...pgx.NamedArgs) error {
 	batch := &pgx.Batch{}
-	batch.Queue(lock, args)
-	batch.Queue(sql, args).Exec(nil)
+	batch.Queue(lock, fence(s.lease, pgx.NamedArgs{}))
+	for _, args := range each {
+		batch.Queue(sql, fence(s.lease, args))
+	}
 	results := s.ledger.pool.SendBatch(ctx, batch)
 	_, err := results.Exec()
-	if err == nil {
-		tag, execErr := results.Exec()
-		err = execErr
-		if err == nil && tag.RowsAffected() == 0 {
+	for range each {
+		if err != nil {
+			break
+		}
+		var tag pgconn.CommandTag
+		if tag, err = results.Exec(); err == nil && tag.RowsAffected() == 0 {
 			err = transfer.ErrLeaseLost
 		}
 	}
@@ -157,6 +166,15 @@ func (s *Slice) Files(ctx context.Context, after int64, limit int) ([]transfer.F
 // LargeFiles implements transfer.Ledger.
 func (s *Slice) LargeFiles(ctx context.Context, after int64, limit int) ([]transfer.File, error) {
 	return s.files(ctx, selectLargeFiles, after, limit)
+}
+
+// LastFile implements transfer.Ledger. Ids follow the order in which files are
+// committed, since each page is added under the lock of its migration.
+func (s *Slice) LastFile(ctx context.Context) (id int64, err error) {
+	err = s.ledger.pool.QueryRow(ctx, `
+		SELECT coalesce((SELECT id FROM file WHERE migration_id = @id ORDER BY id DESC LIMIT 1), 0)`,
+		pgx.NamedArgs{"id": s.lease.ID}).Scan(&id)
+	return id, classify(err)
 }
 
 func (s *Slice) files(ctx context.Context, sql string, after int64, limit int) ([]transfer.File, error) {
@@ -352,7 +370,8 @@ func (c *columns) add(e transfer.Entry) {
 	c.skip = append(c.skip, skip)
 }
 
-// AddPage implements transfer.Ledger.
+// AddPage implements transfer.Ledger. Pages that come while another is written go
+// together after it.
 func (s *Slice) AddPage(ctx context.Context, p transfer.Page) error {
 	var folders, files columns
 	for _, e := range p.Entries {
@@ -366,7 +385,7 @@ func (s *Slice) AddPage(ctx context.Context, p transfer.Page) error {
 	if prefix != "" {
 		prefix += "/"
 	}
-	return s.write(ctx, addPage, pgx.NamedArgs{
+	args := pgx.NamedArgs{
 		"folder": p.Folder.ID, "prefix": prefix, "complete": p.Complete, "etag": p.ETag,
 		"target_id": p.Folder.TargetID, "target_name": p.Folder.TargetName,
 		"d_name": folders.name, "d_mod": folders.mod, "d_source": folders.sourceID, "d_skip": folders.skip, "d_size": folders.size,
@@ -374,7 +393,8 @@ func (s *Slice) AddPage(ctx context.Context, p transfer.Page) error {
 		"f_name": files.name, "f_size": files.size, "f_mod": files.mod, "f_created": files.created,
 		"f_etag": files.etag, "f_source": files.sourceID, "f_mime": files.mime,
 		"f_checksums": files.checksums, "f_skip": files.skip, "f_favorite": files.favorite, "f_tags": files.tags,
-	})
+	}
+	return s.pages.write(ctx, args, func(all []pgx.NamedArgs) error { return s.writeUnder(ctx, lockTerm, addPage, all...) })
 }
 
 // mostBytes is where a sum of sizes stays: no JSON tells more exactly, and a source

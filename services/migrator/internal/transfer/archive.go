@@ -93,6 +93,7 @@ func (r *run) feedFiles(ctx context.Context) error {
 				return r.filesLeft(ctx, r.cfg.Ledger.Files, after, limit)
 			},
 			id:    func(f File) int64 { return f.ID },
+			last:  r.cfg.Ledger.LastFile,
 			hand:  b.add,
 			flush: b.flush,
 			more:  r.moreFiles,

@@ -18,7 +18,8 @@ type feeder[T any] struct {
 	limit int // rows of a batch; feedLimit when zero
 	read  func(ctx context.Context, after int64, limit int) ([]T, error)
 	id    func(T) int64
-	hand  func(ctx context.Context, row T) error // errDrained ends the feeding
+	last  func(ctx context.Context) (int64, error) // the highest id so far; may be nil
+	hand  func(ctx context.Context, row T) error   // errDrained ends the feeding
 	// flush is called when no more rows will come, or enough were waited for; may be
 	// nil.
 	flush func(ctx context.Context) error
@@ -30,8 +31,18 @@ type feeder[T any] struct {
 func (f feeder[T]) run(ctx context.Context, drain <-chan struct{}) error {
 	patience := time.NewTimer(feedPatience)
 	defer patience.Stop()
+	waiting := true
 	for after := int64(0); ; {
 		over := f.over() // asked before the read: what was added earlier is seen by it
+		// So is this. Without it each of many reads that find nothing would pass by all
+		// that was skipped, or has been copied before this slice.
+		last := after
+		if waiting && f.last != nil {
+			var err error
+			if last, err = retryLedger(ctx, func() (int64, error) { return f.last(ctx) }); err != nil {
+				return err
+			}
+		}
 		rows, err := retryLedger(ctx, func() ([]T, error) { return f.read(ctx, after, orDefault(f.limit, feedLimit)) })
 		if err != nil {
 			return err
@@ -42,10 +53,12 @@ func (f feeder[T]) run(ctx context.Context, drain <-chan struct{}) error {
 			}
 			after = max(after, f.id(row))
 		}
-		if len(rows) > 0 {
+		waiting = len(rows) == 0
+		if !waiting {
 			patience.Reset(feedPatience)
 			continue
 		}
+		after = max(after, last)
 		if over {
 			return f.end(ctx)
 		}

@@ -29,7 +29,8 @@ func (r *run) feedLarge(ctx context.Context) error {
 			slices.SortStableFunc(files, func(a, b File) int { return cmp.Compare(b.Size, a.Size) })
 			return files, err
 		},
-		id: func(f File) int64 { return f.ID },
+		id:   func(f File) int64 { return f.ID },
+		last: r.cfg.Ledger.LastFile,
 		hand: func(ctx context.Context, f File) error {
 			if f.asItWas() {
 				return r.recognize(ctx, f)

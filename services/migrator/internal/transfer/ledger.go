@@ -23,6 +23,9 @@ type Ledger interface {
 	Files(ctx context.Context, after int64, limit int) ([]File, error)
 	// LargeFiles is Files for those of LargeFile bytes and more alone.
 	LargeFiles(ctx context.Context, after int64, limit int) ([]File, error)
+	// LastFile is the highest id that a file has so far, 0 when there is none. What
+	// comes later gets a higher one.
+	LastFile(ctx context.Context) (int64, error)
 	// Underway gives files still to be copied: of those with equally many passes
 	// behind them, large or not, the first by id, and all with suspects.
 	Underway(ctx context.Context, limit int) ([]File, error)

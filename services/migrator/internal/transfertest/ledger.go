@@ -59,7 +59,7 @@ func (l *Ledger) Results() map[string]transfer.Result {
 	return results
 }
 
-// FolderState gives the state ("pending", "listed", "failed") and reason of a folder.
+// FolderState gives the state ("pending", "listed", "failed", "skipped") and reason of a folder.
 func (l *Ledger) FolderState(path string) (string, transfer.Reason) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -151,6 +151,19 @@ func (l *Ledger) LargeFiles(ctx context.Context, after int64, limit int) ([]tran
 	return large[:min(limit, len(large))], err
 }
 
+// LastFile implements transfer.Ledger.
+func (l *Ledger) LastFile(context.Context) (int64, error) {
+	if err := l.fault("files"); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.files) == 0 {
+		return 0, nil
+	}
+	return l.files[len(l.files)-1].ID, nil
+}
+
 // Underway implements transfer.Ledger.
 func (l *Ledger) Underway(ctx context.Context, limit int) ([]transfer.File, error) {
 	return l.Files(ctx, 0, limit)
@@ -205,7 +218,7 @@ func (l *Ledger) add(parent *folder, e transfer.Entry) {
 		}
 		l.folders = append(l.folders, &folder{
 			Folder: transfer.Folder{ID: int64(len(l.folders) + 1), Name: e.Name, Path: path, Marks: e.Marks},
-			parent: parent.ID, state: "pending",
+			parent: parent.ID, state: skippedOr(e, "pending"),
 		})
 		return
 	}
@@ -220,7 +233,15 @@ func (l *Ledger) add(parent *folder, e transfer.Entry) {
 			Size: e.Size, ETag: e.ETag, Checksums: e.Checksums, Marks: e.Marks,
 		},
 		folder: parent.ID,
+		Result: transfer.Result{Outcome: transfer.Outcome(skippedOr(e, ""))},
 	})
+}
+
+func skippedOr(e transfer.Entry, state string) string {
+	if e.SkipReason != "" {
+		return string(transfer.Skipped)
+	}
+	return state
 }
 
 // ETagAbove implements transfer.Ledger.
