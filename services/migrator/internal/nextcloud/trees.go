@@ -14,12 +14,12 @@ import (
 const (
 	// mostBranches bounds the entries that trees hold in memory, per Source: about
 	// 8 MB. A folder with more below it is listed by itself, and each folder in it
-	// is asked for as a tree in its turn.
+	// is asked for as a tree in its turn. One that only lacks room is put off.
 	mostBranches = 20_000
 	// branchText is how many bytes of text an entry has without counting as several.
 	branchText = 512
-	// fewestBranches is the room below which no tree is asked for.
-	fewestBranches = 2_000
+	// fewestBranches is the room below which no tree is asked for yet.
+	fewestBranches = mostBranches / 2
 	// treeLoads are asked for at once. The server works out all of a tree before it
 	// sends the first byte.
 	treeLoads = 2
@@ -96,8 +96,8 @@ func (s *Source) ListInTree(ctx context.Context, folder string, yield func(trans
 	return b.self, nil
 }
 
-// grow asks for the tree of a folder if that may help. An error is ctx's alone: the
-// folder can still be listed by itself.
+// grow asks for the tree of a folder if that may help. An error is ctx's alone, or
+// ErrLater: the folder can still be listed by itself.
 func (s *Source) grow(ctx context.Context, folder string) error {
 	if !s.trees.mayGrow(folder) {
 		return nil
@@ -108,13 +108,19 @@ func (s *Source) grow(ctx context.Context, folder string) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	room := s.trees.room()
-	if room < fewestBranches || s.trees.find(folder) != nil {
+	if s.trees.find(folder) != nil {
 		return nil
+	}
+	room := s.trees.room()
+	if room < fewestBranches {
+		return transfer.ErrLater
 	}
 	grown, err := s.tree(ctx, folder, room)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if room < mostBranches && errors.Is(err, errTooMany) {
+		return transfer.ErrLater
 	}
 	s.logger.DebugContext(ctx, "tree asked for", "folders", len(grown), "error", err)
 	s.trees.add(folder, grown, err)
@@ -233,17 +239,25 @@ func (t *trees) mayGrow(folder string) bool {
 		t.trust(folder)
 		return false
 	}
-	return t.failures < treeFailures && t.space() >= fewestBranches
+	return t.failures < treeFailures
 }
 
+// room is how many entries more may be held.
 func (t *trees) room() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.space()
+	return mostBranches - t.entries
 }
 
-// space is room for the holder of the lock.
-func (t *trees) space() int { return mostBranches - t.entries }
+// Forget implements transfer.TreeLister.
+func (s *Source) Forget() {
+	t := s.trees
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	clear(t.branches)
+	clear(t.doubtful)
+	t.entries = 0
+}
 
 // doubt notes a folder as doubtful, and trust forgets that.
 func (t *trees) doubt(folder string) {

@@ -2,6 +2,7 @@ package nextcloud_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -21,14 +22,18 @@ import (
 	"example.org/ncm/services/migrator/internal/transfer"
 )
 
+// listFunc is a way to list a folder.
+type listFunc func(*nextcloud.Source, context.Context, string, func(transfer.Entry) error) (transfer.Entry, error)
+
 // walk lists everything as the engine does, and gives the size of each entry, -1 for
 // folders, by path. A folder that fails is in failed.
-func walk(t *testing.T, list func(context.Context, string, func(transfer.Entry) error) (transfer.Entry, error)) (found map[string]int64, failed []string) {
+func walk(t *testing.T, s *nextcloud.Source, list listFunc) (found map[string]int64, failed []string) {
 	t.Helper()
 	found = map[string]int64{}
+	var later []string
 	for left := []string{""}; len(left) > 0; left = left[1:] {
 		folder := left[0]
-		self, err := list(t.Context(), folder, func(e transfer.Entry) error {
+		self, err := list(s, t.Context(), folder, func(e transfer.Entry) error {
 			p := path.Join(folder, e.Name)
 			if _, twice := found[p]; twice {
 				t.Errorf("%q is listed twice", p)
@@ -41,10 +46,16 @@ func walk(t *testing.T, list func(context.Context, string, func(transfer.Entry) 
 			}
 			return nil
 		})
-		if err != nil {
+		if errors.Is(err, transfer.ErrLater) {
+			later = append(later, folder)
+		} else if err != nil {
 			failed = append(failed, folder)
 		} else if folder != "" && (self.Name != path.Base(folder) || self.ETag == "") {
 			t.Errorf("%q is told to be %+v", folder, self)
+		}
+		if len(left) == 1 && len(later) > 0 {
+			s.Forget()
+			left, later = append(left, later...), nil
 		}
 	}
 	return found, failed
@@ -52,8 +63,8 @@ func walk(t *testing.T, list func(context.Context, string, func(transfer.Entry) 
 
 func wantSameWalk(t *testing.T, s *nextcloud.Source) map[string]int64 {
 	t.Helper()
-	plain, plainFailed := walk(t, s.List)
-	trees, treesFailed := walk(t, s.ListInTree)
+	plain, plainFailed := walk(t, s, (*nextcloud.Source).List)
+	trees, treesFailed := walk(t, s, (*nextcloud.Source).ListInTree)
 	if diff := cmp.Diff(plain, trees); diff != "" {
 		t.Errorf("folder by folder (-), by trees (+):\n%s", diff)
 	}
@@ -90,7 +101,7 @@ func TestTreesListWhatFoldersDoWithFewerRequests(t *testing.T) {
 		t.Fatalf("only %d entries", len(found))
 	}
 	before := c.requests(t, "PROPFIND")
-	walk(t, c.source(t).ListInTree)
+	walk(t, c.source(t), (*nextcloud.Source).ListInTree)
 	if n := c.requests(t, "PROPFIND") - before; n != 1+4 {
 		t.Errorf("%d requests, want one for the root and one for each folder in it", n)
 	}
@@ -119,7 +130,7 @@ func TestFoldersThatATreeMayHideAreListedByThemselves(t *testing.T) {
 	if _, there := found["top/unscanned/inside/file.txt"]; !there {
 		t.Error("what is in the storage that was never scanned is lost")
 	}
-	_, failed := walk(t, c.source(t).ListInTree)
+	_, failed := walk(t, c.source(t), (*nextcloud.Source).ListInTree)
 	slices.Sort(failed)
 	if want := []string{"top/latin", "top/offline"}; !slices.Equal(failed, want) {
 		t.Errorf("failed: %q, want %q", failed, want)
@@ -141,10 +152,10 @@ func TestATreeThatCanNotBeBelievedCostsNothingButTime(t *testing.T) {
 			c := newCloud(t)
 			plant(t, c, "one", 2)
 			plant(t, c, "two", 2)
-			want, _ := walk(t, c.source(t).List)
+			want, _ := walk(t, c.source(t), (*nextcloud.Source).List)
 			fault.Depth, fault.Times = "infinity", -1
 			c.Inject(fault)
-			got, failed := walk(t, c.source(t).ListInTree)
+			got, failed := walk(t, c.source(t), (*nextcloud.Source).ListInTree)
 			if diff := cmp.Diff(want, got); diff != "" || len(failed) > 0 {
 				t.Errorf("failed %q, difference:\n%s", failed, diff)
 			}
@@ -162,6 +173,28 @@ func TestAFolderTooLargeForATreeIsListedByItself(t *testing.T) {
 	found := wantSameWalk(t, c.source(t))
 	if len(found) < 25_000 {
 		t.Errorf("%d entries", len(found))
+	}
+}
+
+// What does not fit beside other trees waits until their folders are listed, and then
+// comes as a tree, too.
+func TestATreeThatLacksRoomIsAskedForLater(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	const tops, folders = 5, 3000
+	for n := range tops {
+		if err := c.AddGeneratedFolders(userID, fmt.Sprintf("top%d", n), folders); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := c.requests(t, "PROPFIND")
+	s := c.source(t)
+	found, failed := walk(t, s, (*nextcloud.Source).ListInTree)
+	if want := tops * (1 + 2*folders); len(found) != want || len(failed) > 0 {
+		t.Errorf("%d entries, want %d; failed: %v", len(found), want, failed)
+	}
+	if n := c.requests(t, "PROPFIND") - before; n > 1+2*tops {
+		t.Errorf("%d requests for %d trees", n, tops)
 	}
 }
 
@@ -211,11 +244,11 @@ func TestAServerThatRefusesTreesIsAskedFewTimes(t *testing.T) {
 		c.write(t, fmt.Sprintf("top%d/sub/file", i), "content")
 	}
 	plain := c.requests(t, "PROPFIND")
-	want, _ := walk(t, c.source(t).List)
+	want, _ := walk(t, c.source(t), (*nextcloud.Source).List)
 	plain = c.requests(t, "PROPFIND") - plain
 	c.Inject(nextcloudtest.Fault{Depth: "infinity", Status: 403, Times: -1})
 	before := c.requests(t, "PROPFIND")
-	got, _ := walk(t, c.source(t).ListInTree)
+	got, _ := walk(t, c.source(t), (*nextcloud.Source).ListInTree)
 	if !maps.Equal(want, got) {
 		t.Errorf("got %v, want %v", got, want)
 	}

@@ -134,6 +134,7 @@ type run struct {
 
 	restoring sync.Mutex // one vanished folder is made anew at a time
 
+	later       later        // folders to be listed after all others
 	moreFolders bell         // rung when the ledger may have folders to list
 	moreFiles   bell         // rung when the ledger may have files to copy
 	moreLarge   bell         // at the same moments

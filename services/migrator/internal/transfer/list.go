@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -51,23 +52,77 @@ func (r *run) list(ctx context.Context) error {
 
 func (r *run) feedFolders(ctx context.Context, out chan<- Folder) error {
 	return feeder[Folder]{
-		read: r.cfg.Ledger.Folders,
+		read: r.foldersLeft,
 		id:   func(f Folder) int64 { return f.ID },
 		hand: func(ctx context.Context, f Folder) error {
 			r.listing.Add(1)
 			return send(ctx, r.cfg.Drain, out, f)
 		},
 		more: r.moreFolders,
-		over: func() bool { return r.listing.Load() == 0 },
+		over: func() bool { return r.listing.Load() == 0 && r.later.len() == 0 },
 	}.run(ctx, r.cfg.Drain)
 }
 
-// listFolder lists one folder, and records what became of it.
+// foldersLeft reads folders that are still to be listed, and when all others are, those
+// that were put off.
+func (r *run) foldersLeft(ctx context.Context, after int64, limit int) ([]Folder, error) {
+	idle := r.listing.Load() == 0 // asked before the read: nothing is added after it
+	folders, err := r.cfg.Ledger.Folders(ctx, after, limit)
+	if err != nil || len(folders) > 0 || !idle {
+		return folders, err
+	}
+	if t, ok := r.cfg.Source.(TreeLister); ok {
+		t.Forget()
+	}
+	return r.later.take(), nil
+}
+
+// mostLater bounds the folders that are put off. Further ones are listed by themselves.
+const mostLater = 1000
+
+// later holds folders until all others are listed. Safe for concurrent use.
+type later struct {
+	mu      sync.Mutex
+	folders []Folder
+}
+
+func (l *later) add(f Folder) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.folders = append(l.folders, f)
+}
+
+func (l *later) len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.folders)
+}
+
+func (l *later) take() []Folder {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.folders
+	l.folders = nil
+	return all
+}
+
+// listFolder lists one folder, and records what became of it, or puts it off.
 func (r *run) listFolder(ctx context.Context, f Folder) error {
 	started := time.Now()
-	failure, err := r.retry(ctx, func() error { return r.listOnce(ctx, f) })
+	putOff := false
+	failure, err := r.retry(ctx, func() error {
+		err := r.listOnce(ctx, f)
+		if putOff = errors.Is(err, ErrLater); putOff {
+			return nil
+		}
+		return err
+	})
 	if err != nil {
 		return err
+	}
+	if putOff {
+		r.later.add(f)
+		return nil
 	}
 	if failure == nil {
 		r.progress.Store(true)
@@ -115,7 +170,10 @@ func (r *run) listOnce(ctx context.Context, f Folder) error {
 
 func (r *run) listSource(ctx context.Context, folder string, yield func(Entry) error) (Entry, error) {
 	if t, ok := r.cfg.Source.(TreeLister); ok && r.cfg.Trees {
-		return t.ListInTree(ctx, folder, yield)
+		self, err := t.ListInTree(ctx, folder, yield)
+		if !errors.Is(err, ErrLater) || r.later.len() < mostLater {
+			return self, err
+		}
 	}
 	return r.cfg.Source.List(ctx, folder, yield)
 }

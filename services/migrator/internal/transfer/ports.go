@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -31,9 +32,16 @@ type Source interface {
 // question brought.
 type TreeLister interface {
 	// ListInTree is Source.List, but the answer may be from a moment ago, when a
-	// folder above this one was asked for. It is as trustworthy.
+	// folder above this one was asked for. It is as trustworthy. Wraps ErrLater.
 	ListInTree(ctx context.Context, folder string, yield func(Entry) error) (Entry, error)
+	// Forget drops what is kept for folders to come: all that were found before are
+	// listed.
+	Forget()
 }
+
+// ErrLater is returned by a TreeLister that has no room for what is below a folder
+// before the folders that were found earlier are listed.
+var ErrLater = errors.New("no room for the tree of the folder yet")
 
 // Fetcher is a Source whose files the target can fetch by itself, without their
 // bytes passing through here. Optional; Open is still needed for what can't be
