@@ -20,8 +20,8 @@ const (
 
 	lapLimit   = 30 * time.Minute
 	readyLimit = time.Minute
-	// lookEvery is how often the tracking document is read for its end at first: the
-	// time of a lap is too long by half of it.
+	// lookEvery is how often the tracking document is read for its end, and poll does so
+	// less often later: the time of a lap is too long by half of it, or by 0.25 %.
 	lookEvery = 10 * time.Millisecond
 )
 

@@ -15,9 +15,8 @@ import (
 	"example.org/ncm/services/migrator/internal/transfer"
 )
 
-// together adds pages of one file each while the migration's row is locked: the first
-// alone, the others while it waits for that. It gives their errors.
-func together(t *testing.T, l *postgres.Ledger, s *postgres.Slice, root transfer.Folder, meanwhile string, names ...string) []error {
+// lockRow locks the migration's row, so that a page has to wait for it.
+func lockRow(t *testing.T, l *postgres.Ledger) pgx.Tx {
 	t.Helper()
 	tx, err := l.Pool().Begin(t.Context())
 	if err != nil {
@@ -26,12 +25,22 @@ func together(t *testing.T, l *postgres.Ledger, s *postgres.Slice, root transfer
 	if _, err := tx.Exec(t.Context(), `SELECT FROM migration WHERE id = 'm1' FOR UPDATE`); err != nil {
 		t.Fatal(err)
 	}
+	return tx
+}
+
+func ofOneFile(folder transfer.Folder, name string) transfer.Page {
+	return transfer.Page{Folder: folder, Entries: []transfer.Entry{{Name: name, Size: 1}}}
+}
+
+// together adds pages of one file each while the migration's row is locked: the first
+// alone, the others while it waits for that. It gives their errors.
+func together(t *testing.T, l *postgres.Ledger, s *postgres.Slice, root transfer.Folder, meanwhile string, names ...string) []error {
+	t.Helper()
+	tx := lockRow(t, l)
 	errs := make([]error, len(names))
 	var adding sync.WaitGroup
 	for i, name := range names {
-		adding.Go(func() {
-			errs[i] = s.AddPage(t.Context(), transfer.Page{Folder: root, Entries: []transfer.Entry{{Name: name, Size: 1}}})
-		})
+		adding.Go(func() { errs[i] = s.AddPage(t.Context(), ofOneFile(root, name)) })
 		waitFor(t, func() bool { return s.WaitingPages() == i && blocked(t, l) == 1 })
 	}
 	if _, err := tx.Exec(t.Context(), meanwhile); err != nil {
@@ -165,18 +174,10 @@ func TestWhoWritesForOthersMayStop(t *testing.T) {
 func TestPagesGoOnWithoutOneThatNobodyWaitsFor(t *testing.T) {
 	t.Parallel()
 	l, slice, root := begun(t)
-	tx, err := l.Pool().Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tx.Exec(t.Context(), `SELECT FROM migration WHERE id = 'm1' FOR UPDATE`); err != nil {
-		t.Fatal(err)
-	}
+	tx := lockRow(t, l)
 	add := func(ctx context.Context, name string) <-chan error {
 		over := make(chan error, 1)
-		go func() {
-			over <- slice.AddPage(ctx, transfer.Page{Folder: root, Entries: []transfer.Entry{{Name: name, Size: 1}}})
-		}()
+		go func() { over <- slice.AddPage(ctx, ofOneFile(root, name)) }()
 		return over
 	}
 	first := add(t.Context(), "first")
