@@ -7,9 +7,11 @@ import (
 )
 
 const (
-	// first is the limit that a server starts with. Doubled at first, it reaches a
-	// hundred within a few stretches.
-	first = 4
+	// first is the limit that a server starts with, and stays at unless it says that it
+	// is busy: a Cozy needs 4 to 8 to be at its best, and a Nextcloud on two cores is
+	// as quick with 16 as with 2. Doubled at first, it reaches a hundred within a few
+	// stretches.
+	first = 8
 	least = 1
 	// stretch is the shortest time that a limit is kept, and roundsPerStretch how
 	// often each place is used in it at least, so that a rate means something.
@@ -22,8 +24,8 @@ const (
 	// with each try that brought nothing.
 	patience     = 4
 	mostPatience = 256
-	// slower is how many times its best the time of one request may grow while the
-	// rate does not.
+	// slower is how many times the time of one request may be what it was at best under
+	// the same limit.
 	slower = 3
 	// relief is what a server gets after it said that it was busy, before it is
 	// heard again.
@@ -46,7 +48,7 @@ type Limit struct {
 	doubling bool          // nothing was ever taken back
 	rest     int           // stretches until a higher limit is tried again
 	patience int           // what rest begins with
-	best     time.Duration // the shortest mean time of a stretch
+	best     time.Duration // the shortest mean time of a stretch under this limit
 	busy     int           // how many more answers said that it was busy than served, lately
 	halved   time.Time     // when that was heard last
 }
@@ -64,6 +66,7 @@ type stretchOfWork struct {
 type tried struct {
 	limit int
 	rate  float64 // pieces of work a second, by Little's law
+	best  time.Duration
 }
 
 // New makes a limit that grows up to most, at least 1.
@@ -187,17 +190,19 @@ func (l *Limit) learn(rate float64, mean time.Duration) {
 	case before.limit > 0 && rate < before.rate*(1+worth*l.growth()):
 		// More at once did not bring more a second.
 		l.set(before.limit)
+		l.best = before.best
 		l.settle()
 	case before.limit > 0:
 		l.patience = patience
 		l.raise(rate)
+	case mean > slower*l.best && l.limit > first:
+		// It became slower under the same number: somebody else wants it too. What it
+		// was before stays what it is held to.
+		best := l.best
+		l.set(max(first, l.limit*3/4))
+		l.best, l.doubling, l.rest = best, false, max(l.rest, patience)
 	case l.rest > 0:
 		l.rest--
-		if mean > slower*l.best && l.limit > first {
-			// It became slower under the same number: somebody else wants it too.
-			l.set(l.limit * 3 / 4)
-			l.best = mean
-		}
 	default:
 		l.raise(rate)
 	}
@@ -214,7 +219,7 @@ func (l *Limit) raise(rate float64) {
 		l.tried = tried{}
 		return
 	}
-	l.tried = tried{l.limit, rate}
+	l.tried = tried{l.limit, rate, l.best}
 	if l.doubling {
 		l.set(2 * l.limit)
 	} else {
@@ -233,7 +238,7 @@ func (l *Limit) settle() {
 func (l *Limit) set(n int) {
 	n = min(max(n, least), l.most)
 	if n != l.limit {
-		l.limit, l.now = n, stretchOfWork{warm: l.used}
+		l.limit, l.now, l.best = n, stretchOfWork{warm: l.used}, 0
 	}
 }
 

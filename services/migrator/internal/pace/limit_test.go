@@ -117,6 +117,62 @@ func TestABusyServerIsAskedHalfAsMuch(t *testing.T) {
 	})
 }
 
+// watch loads a server for so long and gives the least limit of that time, and the
+// last one.
+func watch(t *testing.T, l *pace.Limit, s *server, lasting time.Duration) (least, last int) {
+	t.Helper()
+	least, _ = l.Now()
+	seconds := time.NewTicker(time.Second)
+	defer seconds.Stop()
+	over := make(chan struct{})
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		for {
+			select {
+			case <-seconds.C:
+				now, _ := l.Now()
+				least = min(least, now)
+			case <-over:
+				return
+			}
+		}
+	})
+	load(t, l, 64, s, lasting)
+	close(over)
+	looking.Wait()
+	last, _ = l.Now()
+	return least, last
+}
+
+func TestAServerThatBecomesSlowerIsAskedLess(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		server   *server
+		from, to int // where the limit is found after a minute
+	}{
+		"because others use it":    {&server{at: 2, latency: 40 * time.Millisecond, service: 20 * time.Millisecond}, 8, 16},
+		"but as quick for as many": {&server{at: 1000, latency: 400 * time.Millisecond}, 50, 64},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l, quick := pace.New(64), &server{at: 1000, latency: 40 * time.Millisecond}
+				if _, limit := watch(t, l, quick, 10*time.Second); limit != 64 {
+					t.Fatalf("limit %d of a quick server", limit)
+				}
+				least, limit := watch(t, l, c.server, time.Minute)
+				t.Logf("limit %d, %d at least", limit, least)
+				if least < 8 || least > 16 || limit < c.from || limit > c.to {
+					t.Errorf("limit %d, want %d to %d; %d at least, want 8 to 16", limit, c.from, c.to, least)
+				}
+				if _, limit := watch(t, l, quick, 2*time.Minute); limit < 50 {
+					t.Errorf("limit %d two minutes after it is quick again", limit)
+				}
+			})
+		})
+	}
+}
+
 func TestPlacesAreGivenInOrderAndBackWhenNobodyWaitsAnyMore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -172,7 +228,7 @@ func TestAServerHasOneLimit(t *testing.T) {
 	if s.Limit("a") != a {
 		t.Error("a limit in use was forgotten")
 	}
-	if limit, used := s.Now(); limit != 4 || used != 1 {
+	if limit, used := s.Now(); limit != 8 || used != 1 {
 		t.Errorf("limits of servers with work: %d, places in use %d", limit, used)
 	}
 	a.Release(0)
