@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/studio-b12/gowebdav"
@@ -35,8 +36,9 @@ var errNotThere = errors.New("the rest of the file was not given")
 //
 // Whether the bytes are right is for the transfer to find out, as of any body.
 type lasting struct {
-	*body
-	ctx      context.Context // the caller's
+	ctx      context.Context // ends with the caller's, and when it is closed
+	cancel   context.CancelFunc
+	call     *call // the first
 	resource string
 	etag     string // as the source wrote it; empty: it can't be asked for a part
 	size     int64
@@ -44,11 +46,15 @@ type lasting struct {
 	counted  int64 // where read stood when barren began
 	barren   int   // openings since
 	err      error // for good
+
+	mu   sync.Mutex // of body, which Close wants too
+	body *body
 }
 
 // lasting gives a body that is opened again where that is possible.
 func (c *call) lasting(b *body, resource string) *lasting {
-	l := &lasting{body: b, ctx: c.watchdog.parent, resource: resource, size: b.size}
+	l := &lasting{body: b, call: c, resource: resource, size: b.size}
+	l.ctx, l.cancel = context.WithCancel(c.watchdog.parent)
 	if etag := c.header.Get("ETag"); strings.HasPrefix(etag, `"`) && len(etag) > 2 { // no weak one
 		l.etag = etag
 	}
@@ -101,9 +107,8 @@ func (l *lasting) reopen(broke error) error {
 		b, err := c.rest(l.resource, l.etag, l.read, l.size)
 		if err == nil {
 			source.logger.DebugContext(l.ctx, "a body that broke off goes on", "path", c.url.Path, "offset", l.read, "size", l.size)
-			l.body = b
 			l.barren++
-			return nil
+			return l.goOn(b)
 		}
 		c.watchdog.release()
 		e := transfer.AsError(err)
@@ -117,6 +122,27 @@ func (l *lasting) reopen(broke error) error {
 		}
 	}
 	return broke
+}
+
+// goOn takes the rest for the body, unless that was closed.
+func (l *lasting) goOn(b *body) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx.Err() != nil {
+		_ = b.Close()
+		return l.ctx.Err()
+	}
+	l.body = b
+	return nil
+}
+
+// Close gives the connection up unless the body was read to its end. It may be called
+// beside Read, which then ends.
+func (l *lasting) Close() error {
+	l.cancel()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.body.Close()
 }
 
 // rest asks for a file from an offset on. gowebdav's own way takes the whole file

@@ -123,6 +123,42 @@ func TestABodyThatGetsNoFurtherEnds(t *testing.T) {
 	}
 }
 
+func TestABodyThatIsClosedWhileItIsOpenedAgainEnds(t *testing.T) {
+	t.Parallel()
+	c, _ := big(t)
+	c.Inject(nextcloudtest.Fault{TruncateAfter: 2 << 20})
+	c.Inject(nextcloudtest.Fault{Hang: true})
+	asked := make(chan struct{}, 2)
+	body, err := c.source(t, func(cfg *nextcloud.Config) {
+		next := cfg.HTTP
+		cfg.HTTP = roundTrip(func(r *http.Request) (*http.Response, error) {
+			asked <- struct{}{}
+			return next.RoundTrip(r)
+		})
+	}).Open(t.Context(), "big.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(io.Discard, body)
+		ended <- err
+	}()
+	<-asked
+	<-asked
+	if err := body.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("the read ended well")
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the read goes on")
+	}
+}
+
 func TestARefusedLoginIsTheEndOfABody(t *testing.T) {
 	t.Parallel()
 	c, _ := big(t)
