@@ -102,9 +102,6 @@ func (r *run) open(ctx context.Context, f File) (*Body, error) {
 		place.release(answered(err, time.Since(began)))
 		return nil, err
 	}
-	if f.Size >= LargeFile {
-		body.ReadCloser = readAhead(body.ReadCloser)
-	}
 	body.ReadCloser = &pacedBody{ReadCloser: body.ReadCloser, place: place, took: time.Since(began), left: body.Size}
 	return body, nil
 }
