@@ -37,10 +37,14 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	if e.Code == "" {
-		return fmt.Sprintf("%s: status %d", e.Op, e.Status)
+	text := fmt.Sprintf("%s: status %d", e.Op, e.Status)
+	if e.Code != "" {
+		text += " (" + e.Code + ")"
 	}
-	return fmt.Sprintf("%s: status %d (%s)", e.Op, e.Status, e.Code)
+	if e.kind == kindAppMissing {
+		text += ": the app that the token is made for is not installed in the instance"
+	}
+	return text
 }
 
 // kind tells apart what the stack says with the same status.

@@ -106,6 +106,9 @@ func TestErrorsAreToldApartAsTheStackShapesThem(t *testing.T) {
 			if diff := cmp.Diff(test.want, verdictOn(err)); diff != "" {
 				t.Errorf("verdict (-want +got):\n%s", diff)
 			}
+			if missing := strings.HasPrefix(name, "app missing"); missing != strings.Contains(err.Error(), "is not installed in the instance") {
+				t.Errorf("says %q", err)
+			}
 			if strings.Contains(err.Error(), "/var") || strings.Contains(err.Error(), "evil") {
 				t.Errorf("error shows the server's text: %v", err)
 			}
