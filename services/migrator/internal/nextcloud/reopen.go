@@ -38,7 +38,6 @@ var errNotThere = errors.New("the rest of the file was not given")
 type lasting struct {
 	ctx      context.Context // ends with the caller's, and when it is closed
 	cancel   context.CancelFunc
-	call     *call // the first
 	resource string
 	etag     string // as the source wrote it; empty: it can't be asked for a part
 	size     int64
@@ -47,13 +46,13 @@ type lasting struct {
 	barren   int   // openings since
 	err      error // for good
 
-	mu   sync.Mutex // of body, which Close wants too
+	mu   sync.Mutex // held while Read sets body and Close uses it
 	body *body
 }
 
 // lasting gives a body that is opened again where that is possible.
 func (c *call) lasting(b *body, resource string) *lasting {
-	l := &lasting{body: b, call: c, resource: resource, size: b.size}
+	l := &lasting{body: b, resource: resource, size: b.size}
 	l.ctx, l.cancel = context.WithCancel(c.watchdog.parent)
 	if etag := c.header.Get("ETag"); strings.HasPrefix(etag, `"`) && len(etag) > 2 { // no weak one
 		l.etag = etag
@@ -102,8 +101,8 @@ func (l *lasting) reopen(broke error) error {
 			timer.Stop()
 			return l.ctx.Err()
 		}
-		source := l.call.source
-		c := source.newCall(l.ctx, l.call.root)
+		source := l.body.call.source
+		c := source.newCall(l.ctx, l.body.call.root)
 		b, err := c.rest(l.resource, l.etag, l.read, l.size)
 		if err == nil {
 			source.logger.DebugContext(l.ctx, "a body that broke off goes on", "path", c.url.Path, "offset", l.read, "size", l.size)

@@ -5,8 +5,8 @@
 // only make each other wait, and take the server away from its other users. Nobody
 // can set that number for thousands of servers, so each one's is tried out: a limit
 // is kept for a stretch of requests, then raised if the stretch was faster than the
-// one before, taken back if it was not, and halved when the server says that it is
-// busy.
+// one before, taken back if it was not, lowered while requests take much longer than
+// they did, and halved when the server says that it is busy.
 //
 // A limit belongs to a server and is shared by all that talk to it in one process.
 package pace

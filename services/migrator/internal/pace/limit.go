@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// first is the limit that a server starts with, and stays at unless it says that it
-	// is busy: a Cozy needs 4 to 8 to be at its best, and a Nextcloud on two cores is
+	// first is the limit that a server starts with, and has at least unless it says that
+	// it is busy: a Cozy needs 4 to 8 to be at its best, and a Nextcloud on two cores is
 	// as quick with 16 as with 2. Doubled at first, it reaches a hundred within a few
 	// stretches.
 	first = 8
@@ -24,8 +24,8 @@ const (
 	// with each try that brought nothing.
 	patience     = 4
 	mostPatience = 256
-	// slower is how many times the time of one request may be what it was at best under
-	// the same limit.
+	// slower is how many times its best the time of one request may grow while the
+	// limit does not.
 	slower = 3
 	// relief is what a server gets after it said that it was busy, before it is
 	// heard again.
@@ -48,7 +48,7 @@ type Limit struct {
 	doubling bool          // nothing was ever taken back
 	rest     int           // stretches until a higher limit is tried again
 	patience int           // what rest begins with
-	best     time.Duration // the shortest mean time of a stretch under this limit
+	best     time.Duration // the shortest mean time of a stretch since the limit was raised or halved
 	busy     int           // how many more answers said that it was busy than served, lately
 	halved   time.Time     // when that was heard last
 }
@@ -149,6 +149,7 @@ func (l *Limit) Busy() {
 	l.halved = now
 	l.busy = 0
 	l.set(l.limit / 2)
+	l.best = 0
 	l.tried, l.doubling, l.rest = tried{}, false, l.patience
 }
 
@@ -196,11 +197,9 @@ func (l *Limit) learn(rate float64, mean time.Duration) {
 		l.patience = patience
 		l.raise(rate)
 	case mean > slower*l.best && l.limit > first:
-		// It became slower under the same number: somebody else wants it too. What it
-		// was before stays what it is held to.
-		best := l.best
+		// It became slower under the same number: somebody else wants it too.
 		l.set(max(first, l.limit*3/4))
-		l.best, l.doubling, l.rest = best, false, max(l.rest, patience)
+		l.doubling, l.rest = false, max(l.rest, patience)
 	case l.rest > 0:
 		l.rest--
 	default:
@@ -220,6 +219,7 @@ func (l *Limit) raise(rate float64) {
 		return
 	}
 	l.tried = tried{l.limit, rate, l.best}
+	l.best = 0
 	if l.doubling {
 		l.set(2 * l.limit)
 	} else {
@@ -238,7 +238,7 @@ func (l *Limit) settle() {
 func (l *Limit) set(n int) {
 	n = min(max(n, least), l.most)
 	if n != l.limit {
-		l.limit, l.now, l.best = n, stretchOfWork{warm: l.used}, 0
+		l.limit, l.now = n, stretchOfWork{warm: l.used}
 	}
 }
 
