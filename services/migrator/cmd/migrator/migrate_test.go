@@ -317,7 +317,7 @@ func TestAStoppedWorkerHandsOverAtOnceAndNothingIsSentTwice(t *testing.T) {
 	w := newWorld(t)
 	w.seed(t, tree(300))
 	id := w.request(t, "/")
-	w.cozy.Inject(cozytest.Fault{Method: "POST", PathPrefix: "/files/", QueryContains: "Type=file", Delay: 20 * time.Millisecond})
+	w.cozy.Inject(cozytest.Fault{Method: "POST", PathPrefix: "/files/", QueryContains: "Type=file", Skip: 50, Delay: 200 * time.Millisecond})
 	stop := w.start(t)
 	await(t, "first files", func() bool { s, _, _ := w.ledger.Snapshot(t.Context(), id); return s.FilesDone > 20 })
 	stop()
@@ -325,6 +325,7 @@ func TestAStoppedWorkerHandsOverAtOnceAndNothingIsSentTwice(t *testing.T) {
 	if err != nil || s.FilesDone == s.FilesTotal {
 		t.Fatalf("the first worker did all of it: %+v, %v", s, err)
 	}
+	w.cozy.ClearFaults("")
 	w.start(t)
 	w.awaitStatus(t, id, "completed")
 	if diff := cmp.Diff(w.want(t), w.got(t)); diff != "" {

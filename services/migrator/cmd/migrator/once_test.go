@@ -75,7 +75,7 @@ func TestMigrateOnceStopsCleanlyAndGoesOn(t *testing.T) {
 	w, args := alone(t)
 	args = append(args, "--no-document")
 	w.seed(t, tree(200))
-	w.cozy.Inject(cozytest.Fault{Method: "POST", PathPrefix: "/files/", QueryContains: "Type=file", Delay: 20 * time.Millisecond})
+	w.cozy.Inject(cozytest.Fault{Method: "POST", PathPrefix: "/files/", QueryContains: "Type=file", Skip: 50, Delay: 200 * time.Millisecond})
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	done := make(chan error, 1)
@@ -97,6 +97,7 @@ func TestMigrateOnceStopsCleanlyAndGoesOn(t *testing.T) {
 	if m, err := o.Find(t.Context(), first.ID); err != nil || m.Owner != "" || m.FinishedAt != nil {
 		t.Fatalf("after the stop: %+v, %v", m, err)
 	}
+	w.cozy.ClearFaults("")
 	if again := mustCommand(t, args...); !strings.Contains(again, "Going on with migration "+first.ID) {
 		t.Errorf("printed:\n%s", again)
 	}

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -82,12 +81,13 @@ func TestAFullInstanceGoesOnWithoutReadingWhatIsThere(t *testing.T) {
 	}
 	w.seed(t, all)
 	w.instance.SetQuota(files * size)
-	w.cozy.Inject(cozytest.Fault{Method: "POST", PathPrefix: "/files/", QueryContains: "Type=file", Delay: 20 * time.Millisecond})
+	shrink := func(*http.Request) bool {
+		w.instance.SetQuota(fit * size)
+		return false
+	}
+	w.cozy.Inject(cozytest.Fault{Method: "POST", PathPrefix: "/files/", QueryContains: "Type=file", Match: shrink})
 	w.start(t)
-	id := w.request(t, "/")
-	await(t, "some files", func() bool { return w.done(t, id) > 0 })
-	w.instance.SetQuota(fit * size)
-	full := w.awaitStatus(t, id, "failed")
+	full := w.awaitStatus(t, w.request(t, "/"), "failed")
 	words, _ := full["report_missing"].(string)
 	if !strings.Contains(words, "The Cozy is full") || full["report"] != nil || len(w.reports(t)) > 0 {
 		t.Errorf("report %v, missing %q", full["report"], words)

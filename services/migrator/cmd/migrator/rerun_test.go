@@ -181,9 +181,10 @@ func TestARerunBuildsOnMigrationsThatWereCanceled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.seed(t, tree(200))
-	w.cozy.Inject(cozytest.Fault{Method: "POST", PathPrefix: "/files/", QueryContains: "Type=file", Delay: 20 * time.Millisecond})
 	w.start(t)
 	for range 2 { // the second builds on the first, and both are built on
+		w.cozy.ClearFaults("")
+		w.cozy.Inject(cozytest.Fault{Method: "POST", PathPrefix: "/files/", QueryContains: "Type=file", Skip: 60, Hang: true})
 		id := w.request(t, "/")
 		start := w.done(t, id)
 		await(t, "some files", func() bool { return w.done(t, id) > start+40 })

@@ -237,9 +237,6 @@ func (w *Worker) tracking(ctx context.Context, instance Instance, lease transfer
 		return doc, err // the trigger has looked
 	}
 	if doc.Status.Final() && reopened(lease.Migration, &doc) {
-		// If we stop here, the ledger has a migration that goes on, and its document still
-		// an end: whoever claims it next comes here again.
-		failpoint.Here(failpoint.Reopened)
 		if err := w.mirror.write(ctx, lease.ID); err != nil {
 			return doc, err
 		}
