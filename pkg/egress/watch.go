@@ -83,26 +83,56 @@ type watchedConn struct {
 	idle time.Duration
 }
 
-// copyBuffers are for bodies on their way out: net/http would make one for each.
-var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+const (
+	smallCopy = 32 << 10
+	// largeCopy saves a body of at least largeBody most of its system calls: a tenth of
+	// what it costs. No more than mostLarge have one at once, which bounds the memory.
+	largeCopy = 256 << 10
+	largeBody = 4 << 20
+	mostLarge = 16
+)
 
-// ReadFrom implements io.ReaderFrom, which net/http sends bodies by.
+// Buffers for bodies on their way out: net/http would make one for each.
+var (
+	smallCopies = sync.Pool{New: func() any { return new(make([]byte, smallCopy)) }}
+	largeCopies = sync.Pool{New: func() any { return new(make([]byte, largeCopy)) }}
+	largeOnes   = make(chan struct{}, mostLarge)
+)
+
+// ReadFrom implements io.ReaderFrom, which net/http sends bodies by: those of a
+// known length as an io.LimitedReader.
 func (c *watchedConn) ReadFrom(r io.Reader) (n int64, err error) {
-	buf, _ := copyBuffers.Get().(*[32 << 10]byte)
-	defer copyBuffers.Put(buf)
-	return io.CopyBuffer(writerOnly{c}, r, buf[:])
+	copies := &smallCopies
+	if body, ok := r.(*io.LimitedReader); ok && body.N >= largeBody {
+		select {
+		case largeOnes <- struct{}{}:
+			defer func() { <-largeOnes }()
+			copies = &largeCopies
+		default:
+		}
+	}
+	buf, _ := copies.Get().(*[]byte)
+	defer copies.Put(buf)
+	return io.CopyBuffer(writerOnly{c}, r, *buf)
 }
 
 // writerOnly hides ReadFrom, which the copy would come back to.
 type writerOnly struct{ io.Writer }
 
-func (c *watchedConn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.idle)); err != nil {
-		return 0, fmt.Errorf("set write deadline: %w", err)
+// Write implements net.Conn. It fails with ErrStalled when the peer takes less than
+// smallCopy, or than what is left, for too long: a large write may take many times that.
+func (c *watchedConn) Write(p []byte) (n int, err error) {
+	for {
+		if err := c.SetWriteDeadline(time.Now().Add(c.idle)); err != nil {
+			return n, fmt.Errorf("set write deadline: %w", err)
+		}
+		taken, err := c.Conn.Write(p[n:])
+		n += taken
+		switch {
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return n, err
+		case taken < smallCopy:
+			return n, fmt.Errorf("write to %s: %w", c.RemoteAddr(), ErrStalled)
+		}
 	}
-	n, err := c.Conn.Write(p)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = fmt.Errorf("write to %s: %w", c.RemoteAddr(), ErrStalled)
-	}
-	return n, err
 }
